@@ -1,0 +1,1 @@
+"""Bytes from elsewhere: fetched under rules, and looked at before they count."""

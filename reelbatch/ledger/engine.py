@@ -1,0 +1,152 @@
+"""Open a ledger: one engine, with each database told what durability we need.
+
+SQLite runs in WAL with synchronous FULL, and every write begins with BEGIN IMMEDIATE:
+a transaction that reads first and writes later would lose a race it cannot retry.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+
+from reelbatch.errors import Refused, Transient
+from reelbatch.ledger.places import refuse_network_file_system
+
+BUSY_SECONDS = 30.0
+
+
+class Ledger:
+    """The only place where processes meet. Use `writing` and `reading`; hold neither long."""
+
+    def __init__(self, engine: Engine, *, ledger_id: str) -> None:
+        self.engine = engine
+        self.id = ledger_id
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self.engine.dialect.name == "sqlite"
+
+    @property
+    def url(self) -> str:
+        return self.engine.url.render_as_string(hide_password=True)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """One write transaction; commits at the end. Raises Transient when it could not."""
+        with _said_plainly(self.url), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """One consistent snapshot; writes nothing."""
+        reader = self.engine.execution_options(reading=True)
+        with _said_plainly(self.url), reader.connect() as connection:
+            yield connection
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def now(connection: Connection) -> datetime:
+    """The database's clock: the one that all processes share."""
+    if connection.dialect.name == "sqlite":
+        return datetime.now(UTC)
+    found: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+    return found.astimezone(UTC)
+
+
+def connect(url: str, *, read_only: bool = False) -> Engine:
+    """An engine for SQLite or Postgres. Raises Refused for any other place."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise Refused(f"The ledger {url!r} is no database URL.", advice=_EXAMPLES) from None
+    match parsed.get_backend_name():
+        case "sqlite":
+            return _sqlite(Path(parsed.database or ""), read_only=read_only)
+        case "postgresql":
+            return create_engine(
+                parsed.set(drivername="postgresql+psycopg"), pool_size=3, max_overflow=2,
+                pool_pre_ping=True,
+            )  # fmt: skip
+        case other:
+            raise Refused(f"A ledger cannot live in {other}.", advice=_EXAMPLES)
+
+
+_EXAMPLES = (
+    "Use sqlite:////absolute/path/ledger.db, or postgresql://user@host/database "
+    "(--ledger or REELBATCH_LEDGER)."
+)
+
+
+def _sqlite(path: Path, *, read_only: bool) -> Engine:
+    path = path.expanduser().absolute()
+    refuse_network_file_system(path)
+    if not read_only:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Refused(f"The ledger's folder {path.parent} cannot be made: {error.strerror}.",
+                          advice=_EXAMPLES) from error  # fmt: skip
+    mode = "ro" if read_only else "rwc"
+
+    def open_file() -> sqlite3.Connection:
+        return sqlite3.connect(
+            f"{path.as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS,
+            isolation_level=None, check_same_thread=False,
+        )  # fmt: skip
+
+    # The URL names the file for people; the connection itself is made by open_file.
+    engine = create_engine(f"sqlite:///{path}", creator=open_file, pool_size=3, max_overflow=2)
+    event.listen(engine, "connect", _read_pragmas if read_only else _write_pragmas)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _write_pragmas(connection: Any, _record: object) -> None:
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _read_pragmas(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA query_only=ON")
+
+
+def _begin(connection: Connection) -> None:
+    reading = connection.get_execution_options().get("reading")
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def _said_plainly(url: str) -> Iterator[None]:
+    """A full disk, a locked or read-only file, a server gone: one sentence each."""
+    try:
+        yield
+    except OperationalError as error:
+        raise Transient(f"The ledger {url} cannot be used: {_reason(error)}.",
+                        advice=_advice(_reason(error))) from error  # fmt: skip
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise Transient(f"The ledger {url} went away: {_reason(error)}.") from error
+        raise
+
+
+def _reason(error: DBAPIError) -> str:
+    return str(error.orig).strip().splitlines()[0] if error.orig else "unknown reason"
+
+
+def _advice(reason: str) -> str:
+    if "full" in reason:
+        return "Free some disk space and run again: what was paid is on record."
+    if "locked" in reason:
+        return "Another program holds it; close that program and run again."
+    if "readonly" in reason or "read-only" in reason:
+        return "Make the file and its folder writable, or set REELBATCH_LEDGER."
+    return "Run again when it is back: what was paid is on record."

@@ -1,0 +1,132 @@
+"""An account is parked until a time, for a reason; then one claim probes it.
+
+Accepted lifts it; refused again, the time doubles, ten minutes at most.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+
+from sqlalchemy import Connection, RowMapping, select
+
+from reelbatch.ledger.engine import Ledger, now
+from reelbatch.ledger.schema import accounts
+
+if TYPE_CHECKING:
+    from reelbatch.ledger.claims import Wait
+
+ParkReason = Literal["throttled", "storm", "unreachable", "locked", "auth"]
+
+FIRST_SECONDS: dict[ParkReason, float] = {
+    "throttled": 5.0,
+    "storm": 10.0,
+    "unreachable": 5.0,
+    "locked": 600.0,
+    "auth": 600.0,
+}
+LONGEST_SECONDS = 600.0
+STORM = 3
+"""Ambiguous outcomes with no acceptance between."""
+PROBE_ANSWERS_WITHIN = timedelta(seconds=45)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parked:
+    """Why nothing is bought now, since when, and until when."""
+
+    reason: ParkReason
+    detail: str
+    since: datetime
+    until: datetime
+
+
+def closed(account: RowMapping, at: datetime) -> Wait | None:
+    """Whether a claim must wait: the time is not up, or a probe is on its way."""
+    from reelbatch.ledger.claims import Wait
+
+    if not account["parked_reason"]:
+        return None
+    detail = account["parked_reason"]
+    if account["parked_until"] > at:
+        return Wait(reason="parked", until=account["parked_until"], detail=detail)
+    if account["probe_at"] and account["probe_at"] + PROBE_ANSWERS_WITHIN > at:
+        return Wait(reason="parked", until=at + timedelta(seconds=1), detail=detail)
+    return None
+
+
+def park(
+    tx: Connection,
+    account: RowMapping,
+    reason: ParkReason,
+    detail: str,
+    at: datetime,
+    *,
+    retry_after: float | None = None,
+) -> None:
+    """Park, or park for longer when the probe was refused for the same reason."""
+    again = account["parked_reason"] == reason
+    if again and account["parked_until"] > at:
+        return
+    seconds = retry_after or FIRST_SECONDS[reason]
+    if again and retry_after is None:
+        seconds = min(LONGEST_SECONDS, 2 * account["parked_seconds"])
+    tx.execute(
+        accounts.update()
+        .where(accounts.c.id == account["id"])
+        .values(
+            parked_reason=reason, parked_detail=detail[:500], parked_seconds=seconds,
+            parked_until=at + timedelta(seconds=seconds),
+            parked_since=account["parked_since"] if again else at,
+            probe_attempt_id=None, probe_at=None,
+        )
+    )  # fmt: skip
+
+
+def lift(tx: Connection, account: RowMapping) -> None:
+    """fal accepted something: the account buys again."""
+    if not account["parked_reason"] and not account["ambiguous_in_a_row"]:
+        return
+    tx.execute(
+        accounts.update()
+        .where(accounts.c.id == account["id"])
+        .values(
+            parked_reason=None, parked_detail=None, parked_seconds=None, parked_until=None,
+            parked_since=None, probe_attempt_id=None, probe_at=None, ambiguous_in_a_row=0,
+        )
+    )  # fmt: skip
+
+
+def count_ambiguous(tx: Connection, account: RowMapping, detail: str, at: datetime) -> None:
+    """A storm of ambiguous answers parks: each of them may have been paid."""
+    in_a_row = account["ambiguous_in_a_row"] + 1
+    tx.execute(
+        accounts.update()
+        .where(accounts.c.id == account["id"])
+        .values(ambiguous_in_a_row=in_a_row, probe_attempt_id=None, probe_at=None)
+    )
+    if in_a_row >= STORM:
+        park(tx, account, "storm", detail, at)
+
+
+def parked(ledger: Ledger, account_id: str) -> Parked | None:
+    """How the account stands."""
+    with ledger.reading() as tx:
+        row = tx.execute(select(accounts).where(accounts.c.id == account_id)).mappings().first()
+    if row is None or not row["parked_reason"]:
+        return None
+    return Parked(
+        reason=row["parked_reason"], detail=row["parked_detail"] or "",
+        since=row["parked_since"], until=row["parked_until"],
+    )  # fmt: skip
+
+
+def probe_now(ledger: Ledger, account_id: str) -> None:
+    """A run that starts probes once at once: the user may have topped up."""
+    with ledger.writing() as tx:
+        tx.execute(
+            accounts.update()
+            .where(accounts.c.id == account_id, accounts.c.parked_reason.is_not(None))
+            .values(parked_until=now(tx), probe_at=None, probe_attempt_id=None)
+        )

@@ -1,0 +1,121 @@
+"""The program around the app: one port, one ready line, a clean end, no orphan."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from reelbatch.emulator.app import Emulator
+from reelbatch.emulator.faults.plan import Plan
+from reelbatch.emulator.settings import Settings
+
+STDIN = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    host: str
+    port: int
+    settings: Settings
+    plan: Plan
+    only_key: str | None = None
+    watch_stdin: bool = False
+
+
+class Protocol(H11Protocol):
+    """HTTP that lets a fault get at the connection itself."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.app_state = {**self.app_state, "transport": transport}
+
+
+class Server(uvicorn.Server):
+    """Says when it is ready; leaves signals to us, so that the exit code is 0."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def serve(options: Options) -> None:
+    """Runs until SIGTERM, SIGINT, or the end of stdin where that is watched."""
+    asyncio.run(_serve(options))
+
+
+async def _serve(options: Options) -> None:
+    listening = socket.create_server((options.host, options.port), backlog=2048)
+    emulator = Emulator(options.settings, options.plan, options.only_key)
+    server = Server(_config(emulator), lambda: announce(options, listening))
+
+    def stop() -> None:
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop)
+    if options.watch_stdin:
+        when_stdin_ends(lambda: loop.call_soon_threadsafe(stop))
+    try:
+        await server.serve([listening])
+    finally:
+        await emulator.close()
+
+
+def _config(emulator: Emulator) -> uvicorn.Config:
+    return uvicorn.Config(
+        emulator.app(),
+        http=Protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=0,
+    )
+
+
+def announce(options: Options, listening: socket.socket) -> None:
+    port = listening.getsockname()[1]
+    root = f"http://{options.host}:{port}"
+    line = {
+        "queue_url": root,
+        "rest_url": root,
+        "cdn_url": root,
+        "api_url": f"{root}/v1",
+        "jwks_url": f"{root}/.well-known/jwks.json",
+        "port": port,
+        "pid": os.getpid(),
+    }
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+def when_stdin_ends(call: Callable[[], object]) -> None:
+    """Our parent holds the other end; it closes even when the parent is killed."""
+
+    def read() -> None:
+        while os.read(STDIN, 4096):
+            pass
+        call()
+
+    threading.Thread(target=read, daemon=True).start()

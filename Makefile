@@ -1,0 +1,48 @@
+# `make demo` and `make test` are all a fresh machine needs: Python 3.11 or newer, and make.
+PYTHON ?= python3
+BIN := .venv/bin
+LOCK := uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url --no-header --universal --quiet
+
+.PHONY: install demo test check lint types arrows format lock readme clean
+
+install: .venv/installed
+
+.venv/installed: requirements.lock pyproject.toml .ci/install
+	@echo "Installing into .venv (once, and when requirements.lock changes)"
+	@PYTHON=$(PYTHON) bash .ci/install
+
+demo: install
+	@$(BIN)/python -m reelbatch.cli.demo
+
+test: install
+	@$(BIN)/python -m pytest
+
+check: lint types arrows
+	@$(BIN)/python .ci/file_sizes.py
+	@$(BIN)/python .ci/entrypoints.py
+	@$(BIN)/python .ci/readme.py
+
+lint: install
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: install
+	@$(BIN)/mypy
+	@$(BIN)/mypy --no-explicit-package-bases .ci/*.py
+
+arrows: install
+	@$(BIN)/lint-imports --no-logo
+
+format: install
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+# prefect is held where the rest of the lock was tested; 3.9 does not resolve.
+lock:
+	@echo 'prefect==3.8.8' | $(LOCK) --constraint - --output-file requirements.lock
+
+readme: install
+	@$(BIN)/python .ci/readme.py --write
+
+clean:
+	@rm -rf .venv .demo demo-archive build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,107 @@
+"""Our client of fal: one `Fal` for a process and its event loop, made by `open_fal`.
+
+Every answer is a value of `answers`; what is raised is Transient or Permanent. Nothing
+here reads the environment, follows a redirect or sends anything twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import httpx
+
+from reelbatch.config import Settings
+from reelbatch.fal.answers import ResultAnswer, Status, Submission, SubmitOutcome
+from reelbatch.fal.result import VIDEO, read_result
+from reelbatch.fal.status import read_status
+from reelbatch.fal.submit import submission_of, submit
+from reelbatch.fal.uploads import Uploads
+from reelbatch.fal.wire import Wire
+
+KEEPALIVE_SECONDS = 3.0
+"""Shorter than any server's: a POST on a connection just closed would end in doubt."""
+
+CALLS = httpx.Limits(
+    max_connections=400, max_keepalive_connections=100, keepalive_expiry=KEEPALIVE_SECONDS
+)
+STREAMS = httpx.Limits(max_connections=1000, max_keepalive_connections=0)
+
+
+class Fal:
+    """fal, as far as we need it."""
+
+    def __init__(self, wire: Wire, uploads: Uploads) -> None:
+        self._wire = wire
+        self._uploads = uploads
+
+    @property
+    def clock_offset_seconds(self) -> float:
+        """fal's clock minus ours, as its answers show it."""
+        return self._wire.clock.offset_seconds
+
+    def submission(self, endpoint_id: str, request_id: str) -> Submission:
+        """A request known by its id alone, from a webhook or fal's list."""
+        return submission_of(self._wire.settings.fal_queue_url, endpoint_id, request_id)
+
+    async def submit(
+        self,
+        endpoint_id: str,
+        body: Mapping[str, Any],
+        *,
+        token: str,
+        start_timeout_seconds: float,
+        webhook_url: str | None = None,
+    ) -> SubmitOutcome:
+        """POST the body once and say what became of it; raises for nothing on the wire."""
+        return await submit(
+            self._wire,
+            endpoint_id,
+            body,
+            token=token,
+            start_timeout_seconds=start_timeout_seconds,
+            webhook_url=webhook_url,
+        )
+
+    async def status(self, submission: Submission, *, logs: bool = False) -> Status:
+        """Where it stands. Raises Transient; never fails a job."""
+        return await read_status(self._wire, submission, logs=logs)
+
+    async def result(
+        self, submission: Submission, *, output: Sequence[str] = VIDEO
+    ) -> ResultAnswer:
+        """What became of it; `output` is the endpoint's. Raises Transient: ask again."""
+        return await read_result(self._wire, submission, output=output)
+
+    async def upload(self, content: bytes, content_type: str, file_name: str) -> str:
+        """Put an image on fal's CDN; returns its URL. Raises Transient or Permanent."""
+        return await self._uploads.upload(content, content_type, file_name)
+
+
+@asynccontextmanager
+async def open_fal(
+    settings: Settings,
+    *,
+    transport: httpx.AsyncBaseTransport | None = None,
+    now: Callable[[], float] = time.time,
+) -> AsyncIterator[Fal]:
+    """The client, for as long as the block lasts. `transport` and `now` are for tests."""
+    async with AsyncExitStack() as stack:
+        calls = await stack.enter_async_context(_connections(settings, CALLS, transport))
+        streams = await stack.enter_async_context(_connections(settings, STREAMS, transport))
+        wire = Wire(settings, calls=calls, streams=streams, now=now)
+        yield Fal(wire, Uploads(settings))
+
+
+def _connections(
+    settings: Settings, limits: httpx.Limits, transport: httpx.AsyncBaseTransport | None
+) -> httpx.AsyncClient:
+    """No redirects; a proxy from the environment is for the world outside, not for loopback."""
+    return httpx.AsyncClient(
+        transport=transport,
+        limits=limits,
+        follow_redirects=False,
+        trust_env=not settings.on_loopback,
+    )

@@ -1,0 +1,1 @@
+"""Where videos are kept: write-once media, and beside it JSON that can rebuild a lost ledger."""

@@ -159,7 +159,7 @@ def for_manifest(
     archive: str | None,
     budget_usd: Decimal | None,
 ) -> Settings:
-    """The settings for one manifest: its archive unless a flag says otherwise, the smaller budget."""
+    """One manifest's settings: its archive unless a flag says otherwise, the smaller budget."""
     changes: dict[str, Any] = {}
     if archive and flags.get("archive") is None:
         changes["archive"] = archive

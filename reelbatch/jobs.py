@@ -69,6 +69,11 @@ def fingerprint(
     return f"{FINGERPRINT_VERSION}:{digest}"
 
 
+def arguments_digest(endpoint_id: str, arguments: Arguments) -> str:
+    """What tells an edited job from a kept one, its image apart."""
+    return _digest(endpoint_id, dict(arguments))[:32]
+
+
 def row_hash(arguments: Arguments, image: str | None) -> RowId:
     """The id of a row that has none: its prompt, image as written and parameters, no labels."""
     return RowId(_digest("row", dict(arguments), image)[:12])

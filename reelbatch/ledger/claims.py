@@ -95,7 +95,7 @@ def claim(ledger: Ledger, job_id: str, body: Arguments, terms: Terms) -> Claim:
             _not_claimable(tx, job_id, at)
             or _marked(tx, job["batch_id"])
             or _served(tx, job, at)
-            or parking.closed(account, at)
+            or _parked(account, at)
             or _too_soon(account, at)
             or _no_place(tx, job, terms, at)
             or _over_budget(tx, account, job["batch_id"], terms, at)
@@ -125,12 +125,8 @@ def _not_claimable(tx: Connection, job_id: str, at: datetime) -> Claim | None:
 
 def _marked(tx: Connection, batch_id: str) -> Stop | None:
     mark = tx.execute(select(batches.c.mark).where(batches.c.id == batch_id)).scalar()
-    match mark:
-        case "pause":
-            return Stop(reason="paused")
-        case "cancel":
-            return Stop(reason="cancelled")
-    return None
+    reasons: dict[str, StopReason] = {"pause": "paused", "cancel": "cancelled"}
+    return Stop(reason=reasons[mark]) if mark else None
 
 
 def _served(tx: Connection, job: RowMapping, at: datetime) -> Claim | None:
@@ -159,6 +155,11 @@ def _reuse(tx: Connection, job_id: str, source_id: str, at: datetime) -> None:
     )  # fmt: skip
 
 
+def _parked(account: RowMapping, at: datetime) -> Wait | None:
+    until = parking.closed_until(account, at)
+    return Wait(reason="parked", until=until, detail=account["parked_reason"]) if until else None
+
+
 def _too_soon(account: RowMapping, at: datetime) -> Wait | None:
     due = account["next_submit_at"]
     return Wait(reason="pace", until=due) if due and due > at else None
@@ -171,7 +172,9 @@ def _no_place(tx: Connection, job: RowMapping, terms: Terms, at: datetime) -> Wa
             select(jobs.c.batch_id, func.count())
             .where(jobs.c.account_id == job["account_id"], IN_FLIGHT_SQL)
             .group_by(jobs.c.batch_id)
-        ).tuples()
+        )
+        .tuples()
+        .all()
     )
     free = terms.window - sum(in_flight.values())
     if free <= 0:

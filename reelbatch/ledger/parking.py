@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from sqlalchemy import Connection, RowMapping, select
 
 from reelbatch.ledger.engine import Ledger, now
 from reelbatch.ledger.schema import accounts
-
-if TYPE_CHECKING:
-    from reelbatch.ledger.claims import Wait
 
 ParkReason = Literal["throttled", "storm", "unreachable", "locked", "auth"]
 
@@ -42,17 +39,15 @@ class Parked:
     until: datetime
 
 
-def closed(account: RowMapping, at: datetime) -> Wait | None:
-    """Whether a claim must wait: the time is not up, or a probe is on its way."""
-    from reelbatch.ledger.claims import Wait
-
+def closed_until(account: RowMapping, at: datetime) -> datetime | None:
+    """When to ask again: the time is not up, or a probe is on its way."""
     if not account["parked_reason"]:
         return None
-    detail = account["parked_reason"]
-    if account["parked_until"] > at:
-        return Wait(reason="parked", until=account["parked_until"], detail=detail)
+    until: datetime = account["parked_until"]
+    if until > at:
+        return until
     if account["probe_at"] and account["probe_at"] + PROBE_ANSWERS_WITHIN > at:
-        return Wait(reason="parked", until=at + timedelta(seconds=1), detail=detail)
+        return at + timedelta(seconds=1)
     return None
 
 

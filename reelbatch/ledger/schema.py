@@ -168,6 +168,7 @@ attempts = Table(
     Column("deadline_at", Instant, nullable=False),
     Column("answered_at", Instant),
     Column("outcome", Text),
+    Column("http_status", Integer),
     Column("request_id", Text, unique=True),
     Column("status_url", Text),
     Column("response_url", Text),

@@ -202,6 +202,7 @@ def upgrade() -> None:
         sa.Column("deadline_at", Instant(timezone=True), nullable=False),
         sa.Column("answered_at", Instant(timezone=True), nullable=True),
         sa.Column("outcome", sa.Text(), nullable=True),
+        sa.Column("http_status", sa.Integer(), nullable=True),
         sa.Column("request_id", sa.Text(), nullable=True),
         sa.Column("status_url", sa.Text(), nullable=True),
         sa.Column("response_url", sa.Text(), nullable=True),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectionError,
     CredentialRetrievalError,
     HTTPClientError,
     IncompleteReadError,
@@ -126,7 +127,7 @@ def _of_botocore(error: BotoCoreError, uri: str, endpoint: str) -> Fault:
             advice=CREDENTIALS_ADVICE,
             error="archive_refused",
         )
-    if isinstance(error, HTTPClientError | IncompleteReadError):
+    if isinstance(error, ConnectionError | HTTPClientError | IncompleteReadError):
         return Transient(
             f"{endpoint} cannot be reached, or broke off ({type(error).__name__}).",
             advice="Check the network and AWS_ENDPOINT_URL_S3.",

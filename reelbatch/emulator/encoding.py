@@ -15,6 +15,7 @@ import numpy as np
 FPS = 24
 SEI = 6
 RATE = 44_100
+FRAMES = 121
 SECOND_OF_FRAMES = 24
 AUDIO_SAMPLES = 217  # AAC frames of 1024: 5.04 s
 X264 = {
@@ -33,6 +34,7 @@ class Track:
 
 
 def encode_video(frames: Iterable[av.VideoFrame], width: int, height: int) -> Track:
+    """A group of pictures every second; a frame marked as I begins one, too."""
     encoder = av.CodecContext.create("libx264", "w")
     assert isinstance(encoder, av.VideoCodecContext)
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"

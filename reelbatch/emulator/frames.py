@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
-FRAMES = 121
 MARGIN = 48
 PALETTES = 12
+GREY = 128
 
 Plane = npt.NDArray[np.uint8]
 Planes = tuple[Plane, Plane, Plane]
@@ -23,12 +23,12 @@ Planes = tuple[Plane, Plane, Plane]
 
 @dataclass(frozen=True)
 class Overlay:
-    """Words on a darkened panel; `alpha` darkens, `ink` is what is written over it."""
+    """Words (`ink`) on a part of the picture that keeps `darkness` of its light."""
 
     left: int
     top: int
     ink: Plane
-    alpha: npt.NDArray[np.float32]
+    darkness: float
 
 
 def painted(palette: int, width: int, height: int) -> Image.Image:
@@ -85,13 +85,14 @@ def planes_of(image: Image.Image) -> Planes:
     )
 
 
-def moving(
+def panned(
     canvas: Planes, width: int, height: int, frames: int, overlay: Overlay
 ) -> Iterator[av.VideoFrame]:
+    """Out and back again, starting and ending at rest in the canvas' corner."""
     for number in range(frames):
-        angle = 2 * math.pi * number / FRAMES
+        angle = 2 * math.pi * number / frames
         left = even(MARGIN * (1 - math.cos(angle)))
-        top = even(MARGIN * (1 + math.sin(angle)) * 0.6)
+        top = even(MARGIN * (1 - math.cos(2 * angle)) * 0.5)
         yield cut(canvas, left, top, width, height, overlay)
 
 
@@ -106,15 +107,24 @@ def cut(
     flat: Plane = np.empty(area * 3 // 2, np.uint8)
     luma = flat[:area].reshape(height, width)
     luma[:] = canvas[0][top : top + height, left : left + width]
+    darken(luma, overlay)
     for number, plane in enumerate(canvas[1:]):
         start = area + number * area // 4
         chroma = flat[start : start + area // 4].reshape(height // 2, width // 2)
         chroma[:] = plane[top // 2 :, left // 2 :][: height // 2, : width // 2]
-    write(luma, overlay)
+        fade(chroma, overlay)
     return av.VideoFrame.from_ndarray(flat.reshape(height * 3 // 2, width), format="yuv420p")
 
 
-def write(luma: Plane, overlay: Overlay) -> None:
+def darken(luma: Plane, overlay: Overlay) -> None:
     height, width = overlay.ink.shape
     below = luma[overlay.top : overlay.top + height, overlay.left : overlay.left + width]
-    below[:] = np.maximum(below * overlay.alpha, overlay.ink)
+    below[:] = np.maximum(below * overlay.darkness, overlay.ink)
+
+
+def fade(chroma: Plane, overlay: Overlay) -> None:
+    """Less colour where it is darker, else it would glow."""
+    height, width = overlay.ink.shape
+    top, left = overlay.top // 2, overlay.left // 2
+    below = chroma[top : top + height // 2, left : left + width // 2]
+    below[:] = GREY + (below - float(GREY)) * overlay.darkness

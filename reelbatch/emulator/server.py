@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -67,6 +68,7 @@ async def _serve(options: Options) -> None:
     server = Server(_config(emulator), lambda: announce(options, listening))
 
     def stop() -> None:
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # it counts what it cuts off
         server.should_exit = True
 
     loop = asyncio.get_running_loop()

@@ -15,16 +15,19 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
+import av
+from av.video.frame import PictureType
 from PIL import Image
 
-from reelbatch.emulator.encoding import SECOND_OF_FRAMES, Track, encode_tone, encode_video
+from reelbatch.emulator.encoding import FRAMES, SECOND_OF_FRAMES, Track, encode_tone, encode_video
 from reelbatch.emulator.frames import (
-    FRAMES,
     PALETTES,
+    Overlay,
     Planes,
+    cut,
     fitted,
-    moving,
     painted,
+    panned,
     planes_of,
 )
 from reelbatch.emulator.mp4 import mp4
@@ -46,6 +49,10 @@ class Scene:
     picture: Picture | None = None
 
     @property
+    def size(self) -> tuple[int, int]:
+        return self.width, self.height
+
+    @property
     def look(self) -> tuple[int, float]:
         """Palette and tone: by the seed, the same each time."""
         luck = random.Random(self.seed)
@@ -55,7 +62,7 @@ class Scene:
 @dataclass(frozen=True)
 class Reusable:
     canvas: Planes
-    video: Track
+    moving: tuple[bytes, ...]
 
 
 class Studio:
@@ -73,30 +80,33 @@ class Studio:
 
     def _real(self, scene: Scene, name: str, silent: bool, mute: bool) -> bytes:
         palette, tone = scene.look
-        width, height = scene.width, scene.height
         look = palette if scene.picture is None else scene.picture.sha256
-        kept = self._keep(("video", look, width, height), lambda: reusable(scene, palette))
-        words = title(scene.prompt, f"seed {scene.seed}   {width}x{height}", width, height)
-        first = moving(kept.canvas, width, height, SECOND_OF_FRAMES, words)
-        opening = encode_video(first, width, height)
-        rest = kept.video.packets[SECOND_OF_FRAMES:]
-        video = Track(kept.video.head, opening.packets + rest)
+        kept = self._keep(("video", look, scene.size), lambda: reusable(scene, palette))
+        words = title(
+            scene.prompt, f"seed {scene.seed}   {scene.width}x{scene.height}", *scene.size
+        )
+        video = self._opened(kept, words, scene)
         audio = None if mute else self._tone(0.0 if silent else tone)
-        return mp4(video, audio, width, height, comment(scene, name))
+        return mp4(video, audio, *scene.size, comment(scene, name))
+
+    def _opened(self, kept: Reusable, words: Overlay, scene: Scene) -> Track:
+        still = encode_video([cut(kept.canvas, 0, 0, *scene.size, words)], *scene.size)
+        repeats = self._keep(("repeats", scene.size), lambda: repeated(*scene.size))
+        return Track(still.head, still.packets + repeats + kept.moving)
 
     def _tiny(self, scene: Scene, name: str, silent: bool, mute: bool) -> bytes:
         """One file a size; only the comment in it differs."""
         key = ("tiny", scene.width, scene.height, silent, mute)
-        before, after = self._keep(key, lambda: self._tiny_template(scene, silent, mute))
+        plain = Scene("", 0, scene.width, scene.height)
+        before, after = self._keep(key, lambda: self._tiny_template(plain, silent, mute))
         filled = comment(scene, name).encode()[:TINY_COMMENT].ljust(TINY_COMMENT)
         return b"".join((before, filled, after))
 
     def _tiny_template(self, scene: Scene, silent: bool, mute: bool) -> tuple[bytes, bytes]:
-        width, height = scene.width, scene.height
-        kept = reusable(Scene("", 0, width, height), palette=0)
+        video = self._opened(reusable(scene, palette=0), mark(*scene.size), scene)
         audio = None if mute else encode_tone(0.0 if silent else TONES[0])
-        mark = "?" * TINY_COMMENT
-        before, _, after = mp4(kept.video, audio, width, height, mark).partition(mark.encode())
+        place = "?" * TINY_COMMENT
+        before, _, after = mp4(video, audio, *scene.size, place).partition(place.encode())
         return before, after
 
     def _tone(self, hertz: float) -> Track:
@@ -119,8 +129,26 @@ def reusable(scene: Scene, palette: int) -> Reusable:
         canvas = planes_of(painted(palette, width, height))
     else:
         canvas = planes_of(fitted(scene.picture.image, width, height))
-    frames = moving(canvas, width, height, FRAMES, mark(width, height))
-    return Reusable(canvas, encode_video(frames, width, height))
+    return Reusable(canvas, pan(canvas, width, height))
+
+
+def pan(canvas: Planes, width: int, height: int) -> tuple[bytes, ...]:
+    """All but the first second. A frame is encoded before it, and thrown away: the opening
+    picture of two neighbouring groups must not have the same number."""
+    frames = list(panned(canvas, width, height, FRAMES - SECOND_OF_FRAMES, mark(width, height)))
+    frames[0].pict_type = PictureType.I
+    before = cut(canvas, 0, 0, width, height, mark(width, height))
+    return encode_video([before, *frames], width, height).packets[1:]
+
+
+def repeated(width: int, height: int) -> tuple[bytes, ...]:
+    """The rest of a second in which nothing moves: 23 packets that say "as before".
+
+    Made from a grey picture, they repeat whatever picture comes before them.
+    """
+    grey = Image.new("RGB", (width, height), (128, 128, 128))
+    frames = [av.VideoFrame.from_image(grey).reformat(format="yuv420p") for _ in range(24)]
+    return encode_video(frames, width, height).packets[1:]
 
 
 def comment(scene: Scene, name: str) -> str:

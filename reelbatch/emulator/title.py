@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from reelbatch.emulator.frames import Overlay
+from reelbatch.emulator.frames import Overlay, even
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 WHITE = 235
@@ -44,8 +44,7 @@ def mark(width: int, height: int) -> Overlay:
 
 
 def overlay(panel: Image.Image, left: int, top: int, darkness: float) -> Overlay:
-    ink = np.asarray(panel, np.uint8)
-    return Overlay(left, top, ink, np.full(ink.shape, darkness, np.float32))
+    return Overlay(even(left), even(top), np.asarray(panel, np.uint8), darkness)
 
 
 def wrapped(text: str, with_font: Font, width: int) -> list[str]:

@@ -1,0 +1,113 @@
+"""`{batch}/index.parquet` and `index.csv`: one line for each take, results beside its inputs.
+
+Parquet has the exact values. The CSV is for spreadsheets: it begins with a byte order mark,
+or Excel garbles its umlauts, and a text that Excel would run as a formula gets an apostrophe.
+The prompts may be the reader's own; fal's errors and a colleague's sheet are not.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from reelbatch.archive.contract import Archive
+from reelbatch.jobs import BatchId
+from reelbatch.money import as_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Row = Mapping[str, object]
+
+FIRST = ("row_id", "take", "revision")
+RESULTS = ("status", "video", "sha256", "request_id", "cost_usd", "error")
+WHOLE_NUMBERS = frozenset({"take", "revision", "line", "seed", "num_inference_steps"})
+MONEY = "cost_usd"
+ROWS_AT_ONCE = 5_000
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_index(archive: Archive, batch: BatchId, rows: Iterable[Row]) -> None:
+    """Write both, anew. Columns: row_id, take, revision, the results, then the others as they come.
+
+    Columns are text but for whole numbers and `cost_usd` (a decimal); rows may differ in them.
+    """
+    table = _table(rows)
+    archive.put(f"{batch}/index.parquet", _parquet(table), "application/vnd.apache.parquet")
+    archive.put(f"{batch}/index.csv", _csv(table), "text/csv; charset=utf-8")
+
+
+def _table(rows: Iterable[Row]) -> pa.Table:
+    """All rows as columns, a few thousand at a time, so that only the compact form is held."""
+    import pyarrow as pa
+
+    parts = [_part(chunk) for chunk in _chunks(rows)] or [_part([])]
+    return pa.concat_tables(parts, promote_options="default")
+
+
+def _chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    remaining = iter(rows)
+    while chunk := list(itertools.islice(remaining, ROWS_AT_ONCE)):
+        yield chunk
+
+
+def _part(rows: list[Row]) -> pa.Table:
+    import pyarrow as pa
+
+    columns = dict.fromkeys((*FIRST, *RESULTS, *itertools.chain.from_iterable(rows)))
+    return pa.table({name: _column(name, [row.get(name) for row in rows]) for name in columns})
+
+
+def _column(name: str, values: list[object]) -> pa.Array:
+    import pyarrow as pa
+
+    given = [None if value is None or value == "" else value for value in values]
+    if name in WHOLE_NUMBERS:
+        return pa.array([None if v is None else int(str(v)) for v in given], pa.int64())
+    if name == MONEY:
+        dollars = [None if v is None else Decimal(str(v)) for v in given]
+        return pa.array(dollars, pa.decimal128(18, 6))
+    return pa.array([_text(value) for value in values], pa.string())
+
+
+def _text(value: object) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, Mapping | list | tuple):
+        return json.dumps(value, ensure_ascii=False, default=str)
+    return str(value)
+
+
+def _parquet(table: pa.Table) -> bytes:
+    import pyarrow.parquet as pq
+
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return sink.getvalue()
+
+
+def _csv(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    with io.TextIOWrapper(sink, encoding="utf-8-sig", newline="") as text:
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(_cell(name) for name in table.column_names)
+        for part in table.to_batches(max_chunksize=ROWS_AT_ONCE):
+            columns = (column.to_pylist() for column in part.columns)
+            writer.writerows([_cell(value) for value in row] for row in zip(*columns, strict=True))
+        text.flush()
+        return sink.getvalue()
+
+
+def _cell(value: object) -> str:
+    """One cell; numbers stay numbers."""
+    if value is None:
+        return ""
+    if isinstance(value, Decimal):
+        return as_text(value)
+    text = str(value)
+    return f"'{text}" if isinstance(value, str) and text.startswith(FORMULA_STARTS) else text

@@ -7,7 +7,8 @@ from typing import Any
 
 from reelbatch.errors import Transient
 from reelbatch.fal.answers import Completed, Gone, Queued, Running, Status, Submission
-from reelbatch.fal.wire import Reply, Wire
+from reelbatch.fal.reply import Reply
+from reelbatch.fal.wire import Wire
 
 GONE = (404, 410)
 

@@ -6,7 +6,6 @@ a paid job (fal.md, section 11); so this POST is our own.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +14,8 @@ from urllib.parse import quote
 from reelbatch.errors import Transient
 from reelbatch.fal.answers import Accepted, Ambiguous, NotSent, Rejected, Submission, SubmitOutcome
 from reelbatch.fal.constants import APP_NAMESPACES
-from reelbatch.fal.wire import NotConnected, Reply, Wire
+from reelbatch.fal.reply import Reply
+from reelbatch.fal.wire import NotConnected, Wire
 from reelbatch.jobs import RequestId
 
 GIVEN_UP_SECONDS = 30.0
@@ -33,18 +33,17 @@ async def submit(
     webhook_url: str | None = None,
 ) -> SubmitOutcome:
     """POST `body` to the endpoint's queue, exactly once."""
-    url = submit_url(wire.settings.fal_queue_url, endpoint_id, webhook_url)
+    url = submit_url(wire.queue_url, endpoint_id, webhook_url)
     headers = _headers(token, start_timeout_seconds)
     content = json.dumps(body, ensure_ascii=False).encode()
     try:
-        async with asyncio.timeout(GIVEN_UP_SECONDS):
-            reply = await wire.call("POST", url, headers=headers, content=content)
+        reply = await wire.call(
+            "POST", url, headers=headers, content=content, seconds=GIVEN_UP_SECONDS
+        )
     except NotConnected as error:
         return NotSent(reason=error.message)
     except Transient as error:
         return Ambiguous(reason=error.message)
-    except TimeoutError:
-        return Ambiguous(reason=f"no answer within {GIVEN_UP_SECONDS:.0f} s")
     return _outcome(wire, endpoint_id, reply)
 
 
@@ -103,6 +102,6 @@ def _submission(
 ) -> Submission:
     """fal's URLs where all of them lie on the configured queue host; the key goes there later."""
     urls = {name: content.get(name) for name in ("status_url", "response_url", "cancel_url")}
-    if all(wire.is_queue_url(url) for url in urls.values()):
+    if all(wire.credentials.is_queue_url(url) for url in urls.values()):
         return Submission(request_id=RequestId(request_id), **urls)  # type: ignore[arg-type]
-    return submission_of(wire.settings.fal_queue_url, endpoint_id, request_id)
+    return submission_of(wire.queue_url, endpoint_id, request_id)

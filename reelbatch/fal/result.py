@@ -21,8 +21,9 @@ from reelbatch.fal.answers import (
 from reelbatch.fal.error_types import Family
 from reelbatch.fal.failures import Failure, failure_of
 from reelbatch.fal.outputs import good_result
+from reelbatch.fal.reply import Reply
 from reelbatch.fal.status import GONE
-from reelbatch.fal.wire import Reply, Wire
+from reelbatch.fal.wire import Wire
 
 OWN_HEADERS = ("x-fal-request-id", "x-fal-error-type", "x-fal-request-timeout-type")
 NOT_THE_JOBS = {Family.LOCKED, Family.AUTH, Family.THROTTLED, Family.FLAKE}
@@ -69,9 +70,18 @@ def _unfinished(reply: Reply) -> ResultAnswer:
     failure = reply.failure()
     if reply.status in GONE and not _names_the_fault(failure):
         return Gone(status_code=reply.status)
-    if failure.family in NOT_THE_JOBS or (reply.status >= 500 and not _is_own(reply)):
+    if not _is_the_jobs(reply, failure):
         raise reply.transient("a result")
     return _failed(reply, failure)
+
+
+def _is_the_jobs(reply: Reply, failure: Failure) -> bool:
+    """Without its headers, only a plain refusal in fal's own shape is believed."""
+    if failure.family in NOT_THE_JOBS:
+        return False
+    if _is_own(reply) or failure.family is Family.CANCELLED:
+        return True
+    return reply.status < 500 and failure.family is Family.PERMANENT and reply.is_json
 
 
 def _names_the_fault(failure: Failure) -> bool:

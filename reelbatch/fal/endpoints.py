@@ -33,7 +33,7 @@ class OviTextInput(_OviInput):
 
 
 class OviImageInput(_OviInput):
-    """Input of `fal-ai/ovi/image-to-video`, without `image_url`: a job knows its image by content."""
+    """Input of `fal-ai/ovi/image-to-video`, without `image_url`: a job knows it by content."""
 
 
 @dataclass(frozen=True, kw_only=True)

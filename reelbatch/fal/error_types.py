@@ -158,6 +158,16 @@ GATEWAY_ERRORS = {
     "ingress_error": _of(Family.FLAKE, "fal's gateway failed.", AGAIN, 502, 503, 504),
 }
 
+PLATFORM_ERRORS = {
+    "authorization_error": _of(
+        Family.AUTH, "The key may not do this.", "Use a key with the scope fal names.", 401, 403
+    ),
+    "validation_error": _permanent("fal could not read the question.", ROW, 400, 422),
+    "not_found": _permanent("fal does not know it.", "Check the endpoint's id.", 404),
+    "server_error": _transient("fal failed inside.", 500),
+    "not_implemented": _permanent("fal does not offer this.", AGAIN, 501),
+}
+
 OWN_ERRORS = {
     "start_timeout": _of(
         Family.START_TIMEOUT,
@@ -172,4 +182,4 @@ OWN_ERRORS = {
     ),
 }
 
-ERROR_TYPES = MODEL_ERRORS | REQUEST_ERRORS | GATEWAY_ERRORS | OWN_ERRORS
+ERROR_TYPES = MODEL_ERRORS | REQUEST_ERRORS | GATEWAY_ERRORS | PLATFORM_ERRORS | OWN_ERRORS

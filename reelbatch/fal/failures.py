@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+from reelbatch.errors import Permanent
 from reelbatch.fal.error_types import AGAIN, ERROR_TYPES, ROW, Family
 
 WORDS_CAP = 2000
@@ -62,6 +63,14 @@ class Failure:
     advice: str = ""
     raw: str = ""
     """fal's answer as it came, cut."""
+
+
+class PermanentFailure(Permanent):
+    """A Permanent that fal caused; its family says whether it is the key, the account or us."""
+
+    def __init__(self, message: str, failure: Failure, *, error: str = "") -> None:
+        super().__init__(message, advice=failure.advice, error=error or failure.error_type)
+        self.failure = failure
 
 
 def classify(status_code: int, headers: Mapping[str, str], body: bytes) -> Failure:

@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 import httpx
 
 from reelbatch.config import Settings
-from reelbatch.errors import Permanent, ReelbatchError, Transient
+from reelbatch.errors import ReelbatchError, Transient
 from reelbatch.fal.constants import point_fal_client
 from reelbatch.fal.error_types import Family
-from reelbatch.fal.failures import classify, failure_of
+from reelbatch.fal.failures import PermanentFailure, classify, failure_of
 from reelbatch.fal.retry_after import retry_after_seconds
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Uploads:
         if self._client is None:
             if self._settings.fal_key is None:
                 failure = failure_of("no_key")
-                raise Permanent(failure.message, advice=failure.advice, error="no_key")
+                raise PermanentFailure(failure.message, failure)
             import fal_client.client
 
             point_fal_client(fal_client.client, self._settings)
@@ -80,7 +80,7 @@ def _refused(response: httpx.Response) -> ReelbatchError:
     if failure.family in TRY_AGAIN:
         header, date = response.headers.get("retry-after"), response.headers.get("date")
         return Transient(message, retry_after=retry_after_seconds(header, date))
-    return Permanent(message, advice=failure.advice, error=failure.error_type)
+    return PermanentFailure(message, failure)
 
 
 def _usable(url: object) -> str:

@@ -7,16 +7,34 @@ here reads the environment, follows a redirect or sends anything twice.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import httpx
 
 from reelbatch.config import Settings
-from reelbatch.fal.answers import ResultAnswer, Status, Submission, SubmitOutcome
+from reelbatch.fal.answers import (
+    BillingEvent,
+    CancelAnswer,
+    KeyCheck,
+    ListedRequest,
+    Price,
+    ResultAnswer,
+    Status,
+    Submission,
+    SubmitOutcome,
+)
+from reelbatch.fal.billing import list_billing_events
+from reelbatch.fal.cancel import cancel
+from reelbatch.fal.key_check import check_key
+from reelbatch.fal.log_filter import hide_webhooks
+from reelbatch.fal.pricing import read_prices
+from reelbatch.fal.request_list import list_requests
 from reelbatch.fal.result import VIDEO, read_result
 from reelbatch.fal.status import read_status
+from reelbatch.fal.stream import stream_status
 from reelbatch.fal.submit import submission_of, submit
 from reelbatch.fal.uploads import Uploads
 from reelbatch.fal.wire import Wire
@@ -44,7 +62,7 @@ class Fal:
 
     def submission(self, endpoint_id: str, request_id: str) -> Submission:
         """A request known by its id alone, from a webhook or fal's list."""
-        return submission_of(self._wire.settings.fal_queue_url, endpoint_id, request_id)
+        return submission_of(self._wire.queue_url, endpoint_id, request_id)
 
     async def submit(
         self,
@@ -75,9 +93,37 @@ class Fal:
         """What became of it; `output` is the endpoint's. Raises Transient: ask again."""
         return await read_result(self._wire, submission, output=output)
 
+    async def cancel(self, submission: Submission) -> CancelAnswer:
+        """Ask fal to stop it. Raises Transient for an answer fal does not document."""
+        return await cancel(self._wire, submission)
+
+    def stream(self, submission: Submission) -> AsyncGenerator[Status, None]:
+        """Every change until it is Completed or Gone. Raises Transient if it breaks off."""
+        return stream_status(self._wire, submission)
+
     async def upload(self, content: bytes, content_type: str, file_name: str) -> str:
         """Put an image on fal's CDN; returns its URL. Raises Transient or Permanent."""
         return await self._uploads.upload(content, content_type, file_name)
+
+    async def check_key(self) -> KeyCheck:
+        """A free look at whether fal knows the key. Raises nothing."""
+        return await check_key(self._wire)
+
+    async def prices(self, endpoint_ids: Sequence[str]) -> dict[str, Price]:
+        """Dollars a unit, for those endpoints fal names a price of. Raises Transient, Permanent."""
+        return await read_prices(self._wire, endpoint_ids)
+
+    def requests(
+        self, endpoint_id: str, *, start: datetime, end: datetime
+    ) -> AsyncIterator[ListedRequest]:
+        """fal's list of what ran, all pages. Raises Transient, Permanent(`not_allowed`)."""
+        return list_requests(self._wire, endpoint_id, start=start, end=end)
+
+    def billing_events(
+        self, *, start: datetime, end: datetime, endpoint_id: str | None = None
+    ) -> AsyncIterator[BillingEvent]:
+        """fal's bill, all pages; needs an ADMIN key. Raises Transient, Permanent."""
+        return list_billing_events(self._wire, start=start, end=end, endpoint_id=endpoint_id)
 
 
 @asynccontextmanager
@@ -88,6 +134,7 @@ async def open_fal(
     now: Callable[[], float] = time.time,
 ) -> AsyncIterator[Fal]:
     """The client, for as long as the block lasts. `transport` and `now` are for tests."""
+    hide_webhooks()
     async with AsyncExitStack() as stack:
         calls = await stack.enter_async_context(_connections(settings, CALLS, transport))
         streams = await stack.enter_async_context(_connections(settings, STREAMS, transport))

@@ -4,11 +4,16 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from reelbatch.emulator.account import Account
 from reelbatch.emulator.admin import AdminRoutes
 from reelbatch.emulator.faults.plan import Faults, Plan
+from reelbatch.emulator.history import History
 from reelbatch.emulator.pictures import Pictures
+from reelbatch.emulator.platform import PlatformRoutes
 from reelbatch.emulator.queue import Queue
 from reelbatch.emulator.queue_routes import QueueRoutes
 from reelbatch.emulator.reel import Reel
@@ -19,6 +24,7 @@ from reelbatch.emulator.storage_routes import StorageRoutes
 from reelbatch.emulator.studio import Studio, example_png
 from reelbatch.emulator.submission import Submission
 from reelbatch.emulator.tally import Tally
+from reelbatch.emulator.webhooks import Webhooks
 
 FILM_THREADS = 2
 
@@ -36,6 +42,8 @@ class Emulator:
         self.studio = Studio(settings, self.threads)
         runner = Runner(settings, self.faults, self.pictures, self.studio, self.storage)
         self.queue = Queue(settings, runner.run, self._done)
+        self.history = History(settings, self.queue, self.faults)
+        self.webhooks = Webhooks(settings, self.faults, self.tally, self.account.user_id)
         self.storage.keep(example_png(), None, "image/png", path=EXAMPLE)
 
     def app(self) -> Starlette:
@@ -43,18 +51,25 @@ class Emulator:
         storage = StorageRoutes(self.account, self.storage, self.faults, self.tally)
         routes = [
             *AdminRoutes(*shared).routes(),
+            *PlatformRoutes(self.account, self.history, self.faults, self.tally).routes(),
             *storage.routes(),
+            Route("/.well-known/jwks.json", self._jwks),
             *QueueRoutes(*shared).routes(),
         ]
         return Starlette(routes=routes)
 
     async def close(self) -> None:
+        await self.webhooks.close()
         await self.queue.close()
         await self.pictures.close()
         self.threads.shutdown(wait=False, cancel_futures=True)
         self.reel.close()
 
+    async def _jwks(self, request: Request) -> Response:
+        return JSONResponse(self.webhooks.jwks())
+
     def _done(self, submission: Submission) -> None:
         answer = submission.answer
         if answer is not None and Decimal(answer.headers.get("x-fal-billable-units", "0")) > 0:
             self.account.charge(submission.endpoint)
+        self.webhooks.send(submission)

@@ -5,6 +5,8 @@ import time
 import uuid
 from datetime import UTC, datetime
 
+STARTED_AT = datetime.now(UTC)
+
 
 def now() -> datetime:
     return datetime.now(UTC)

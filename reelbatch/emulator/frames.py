@@ -72,9 +72,9 @@ def fitted(image: Image.Image, width: int, height: int) -> Image.Image:
 
 def planes_of(image: Image.Image) -> Planes:
     """The canvas in YUV 4:2:0; its sides are even."""
-    frame = av.VideoFrame.from_image(image).reformat(format="yuv420p")
+    frame = av.VideoFrame.from_ndarray(np.asarray(image), format="rgb24").reformat(format="yuv420p")
     width, height = image.size
-    stacked: Plane = frame.to_ndarray()
+    stacked: Plane = np.asarray(frame.to_ndarray(), np.uint8)
     quarter = width * height // 4
     flat = stacked.reshape(-1)[width * height :]
     half = (height // 2, width // 2)

@@ -66,6 +66,14 @@ def read(endpoint: str, body: Any) -> TextToVideo | ImageToVideo:
         raise Refused(invalid(faults)) from error
 
 
+def as_read(endpoint: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The body with the server's defaults filled in, as a request list might show it."""
+    try:
+        return {**read(endpoint, body).model_dump(), **body}
+    except Refused:
+        return body
+
+
 def grid_size(width: int, height: int) -> tuple[int, int]:
     """The size of a video asked as, or made from an image of, `width` by `height`.
 

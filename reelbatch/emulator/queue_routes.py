@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal, assert_never
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -19,6 +19,7 @@ from reelbatch.emulator.submission import State, Submission
 from reelbatch.emulator.tally import Tally
 from reelbatch.emulator.wire import Hosts, detail
 
+Verb = Literal["status", "stream", "result", "cancel"]
 NAMESPACES = ("workflows", "comfy")
 NOT_FOUND = {"status": "NOT_FOUND"}
 STREAM_SECONDS = 1.0
@@ -82,21 +83,19 @@ class QueueRoutes:
             }
         )
 
-    async def _about(self, request: Request, request_id: str, verb: str) -> Response:
+    async def _about(self, request: Request, request_id: str, verb: Verb) -> Response:
         self.tally.calls[verb] += 1
         submission = self.queue.submissions.get(request_id)
         if submission is None or submission.gone or self._expired(submission):
             return JSONResponse(NOT_FOUND, 404)
 
         async def proceed() -> Response:
-            return self._verbs[verb](self, request, submission)
+            return self._answer(verb, request, submission)
 
         if request.method != ("PUT" if verb == "cancel" else "GET"):
             return detail(405, "Method Not Allowed")
-        moment = MOMENTS[verb]
-        return await self.faults.around(
-            moment, Call(request=request, proceed=proceed, submission=submission)
-        )
+        call = Call(request=request, proceed=proceed, submission=submission)
+        return await self.faults.around(verb, call)
 
     def _expired(self, submission: Submission) -> bool:
         if submission.ended_at is None:
@@ -136,37 +135,37 @@ class QueueRoutes:
             seen |= ending(submission)
         return seen
 
-    def _result(self, request: Request, submission: Submission) -> Response:
+    def _result(self, submission: Submission) -> Response:
         if submission.answer is None:
             return detail(400, "Request is still in progress")
         return submission.answer.response(x_fal_request_id=submission.request_id)
 
-    def _cancel(self, request: Request, submission: Submission) -> Response:
-        return self.queue.cancel(submission).response()
+    def _answer(self, verb: Verb, request: Request, submission: Submission) -> Response:
+        match verb:
+            case "status":
+                return self._status(request, submission)
+            case "stream":
+                return self._stream(request, submission)
+            case "result":
+                return self._result(submission)
+            case "cancel":
+                return self.queue.cancel(submission).response()
+            case _:
+                assert_never(verb)
 
-    _verbs = {"status": _status, "stream": _stream, "result": _result, "cancel": _cancel}
 
-
-MOMENTS: Mapping[str, Any] = {
-    "status": "status",
-    "stream": "status",
-    "result": "result",
-    "cancel": "cancel",
-}
-
-
-def parse(path: str) -> tuple[str, str | None, str]:
+def parse(path: str) -> tuple[str, str | None, Verb]:
     """Endpoint, request id and verb; trailing slashes and `/response` are tolerated."""
     segments = [segment for segment in path.split("/") if segment]
     if "requests" not in segments[2:]:
-        return "/".join(segments), None, ""
+        return "/".join(segments), None, "result"
     at = segments.index("requests", 2)
     endpoint, rest = "/".join(segments[:at]), segments[at + 1 :]
     request_id = rest[0] if rest else ""
     return endpoint, request_id, VERBS.get("/".join(rest[1:]), "result")
 
 
-VERBS = {
+VERBS: Mapping[str, Verb] = {
     "": "result",
     "response": "result",
     "status": "status",

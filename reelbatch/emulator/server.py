@@ -11,13 +11,17 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from reelbatch.emulator import certificate
 from reelbatch.emulator.app import Emulator
 from reelbatch.emulator.faults.plan import Plan
+from reelbatch.emulator.proxy import proxy
 from reelbatch.emulator.settings import Settings
 
 STDIN = 0
@@ -30,6 +34,8 @@ class Options:
     settings: Settings
     plan: Plan
     only_key: str | None = None
+    tls: bool = False
+    proxy: bool = False
     watch_stdin: bool = False
 
 
@@ -63,10 +69,24 @@ def serve(options: Options) -> None:
 
 
 async def _serve(options: Options) -> None:
-    listening = socket.create_server((options.host, options.port), backlog=2048)
-    emulator = Emulator(options.settings, options.plan, options.only_key)
-    server = Server(_config(emulator), lambda: announce(options, listening))
+    async with contextlib.AsyncExitStack() as until_the_end:
+        listening = socket.create_server((options.host, options.port), backlog=2048)
+        emulator = Emulator(options.settings, options.plan, options.only_key)
+        until_the_end.push_async_callback(emulator.close)
+        config = configured(emulator)
+        line = ready_line(options, listening.getsockname()[1])
+        if options.tls:
+            folder = until_the_end.enter_context(TemporaryDirectory(prefix="reelbatch-ca-"))
+            line["ca_file"] = use_certificate(config, Path(folder), options.host)
+        if options.proxy:
+            port = await until_the_end.enter_async_context(proxy(options.host, line["port"]))
+            line["proxy_url"] = f"http://{options.host}:{port}"
+        server = Server(config, lambda: announce(line))
+        stop_when_told(server, options.watch_stdin)
+        await server.serve([listening])
 
+
+def stop_when_told(server: Server, watch_stdin: bool) -> None:
     def stop() -> None:
         logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # it counts what it cuts off
         server.should_exit = True
@@ -74,15 +94,11 @@ async def _serve(options: Options) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stop)
-    if options.watch_stdin:
+    if watch_stdin:
         when_stdin_ends(lambda: loop.call_soon_threadsafe(stop))
-    try:
-        await server.serve([listening])
-    finally:
-        await emulator.close()
 
 
-def _config(emulator: Emulator) -> uvicorn.Config:
+def configured(emulator: Emulator) -> uvicorn.Config:
     return uvicorn.Config(
         emulator.app(),
         http=Protocol,
@@ -96,10 +112,16 @@ def _config(emulator: Emulator) -> uvicorn.Config:
     )
 
 
-def announce(options: Options, listening: socket.socket) -> None:
-    port = listening.getsockname()[1]
-    root = f"http://{options.host}:{port}"
-    line = {
+def use_certificate(config: uvicorn.Config, folder: Path, host: str) -> str:
+    """Returns the path of the CA that a client has to trust."""
+    made = certificate.make(folder, host)
+    config.ssl_certfile, config.ssl_keyfile = str(made.chain), str(made.key)
+    return str(made.ca)
+
+
+def ready_line(options: Options, port: int) -> dict[str, Any]:
+    root = f"{'https' if options.tls else 'http'}://{options.host}:{port}"
+    return {
         "queue_url": root,
         "rest_url": root,
         "cdn_url": root,
@@ -108,6 +130,9 @@ def announce(options: Options, listening: socket.socket) -> None:
         "port": port,
         "pid": os.getpid(),
     }
+
+
+def announce(line: dict[str, Any]) -> None:
     sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
 

@@ -1,6 +1,7 @@
 """How well the account's slots were used, second by second."""
 
 import time
+from datetime import datetime
 from typing import Any
 
 from reelbatch.emulator.clock import iso, now
@@ -18,7 +19,8 @@ class Slots:
         self._used = self._offered = 0.0
         self._used_by_last = self._offered_by_last = 0.0
         self._measured_at = time.monotonic()
-        self._first_submitted_at = self._last_completed_at = None
+        self._first_submitted_at: datetime | None = None
+        self._last_completed_at: datetime | None = None
 
     def submitted(self) -> None:
         if self._first_submitted_at is None:

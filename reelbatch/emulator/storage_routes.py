@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from reelbatch.emulator.account import Account
-from reelbatch.emulator.faults.moments import Call
+from reelbatch.emulator.faults.moments import Call, Moment, Proceed
 from reelbatch.emulator.faults.plan import Faults
 from reelbatch.emulator.storage import Storage, StoredFile
 from reelbatch.emulator.tally import Tally
@@ -55,7 +55,7 @@ class StorageRoutes:
 
         return await self._guarded("token", request, proceed)
 
-    async def _guarded(self, moment, request, proceed):  # type: ignore[no-untyped-def]
+    async def _guarded(self, moment: Moment, request: Request, proceed: Proceed) -> Response:
         self.tally.calls[moment] += 1
         refusal = self.account.refusal(request) or self.account.lock()
         if refusal is not None:
@@ -79,7 +79,7 @@ class StorageRoutes:
 
         return await self._counted(request, proceed)
 
-    async def _counted(self, request, proceed):  # type: ignore[no-untyped-def]
+    async def _counted(self, request: Request, proceed: Proceed) -> Response:
         self.tally.calls["upload"] += 1
         return await self.faults.around("upload", Call(request=request, proceed=proceed))
 

@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import av
+import numpy as np
 from av.video.frame import PictureType
 from PIL import Image
 
 from reelbatch.emulator.encoding import FRAMES, SECOND_OF_FRAMES, Track, encode_tone, encode_video
 from reelbatch.emulator.frames import (
+    GREY,
     PALETTES,
     Overlay,
     Planes,
@@ -146,8 +148,8 @@ def repeated(width: int, height: int) -> tuple[bytes, ...]:
 
     Made from a grey picture, they repeat whatever picture comes before them.
     """
-    grey = Image.new("RGB", (width, height), (128, 128, 128))
-    frames = [av.VideoFrame.from_image(grey).reformat(format="yuv420p") for _ in range(24)]
+    grey = np.full((height * 3 // 2, width), GREY, np.uint8)
+    frames = [av.VideoFrame.from_ndarray(grey, format="yuv420p") for _ in range(SECOND_OF_FRAMES)]
     return encode_video(frames, width, height).packets[1:]
 
 

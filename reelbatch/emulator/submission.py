@@ -54,7 +54,7 @@ class Submission:
     cancel_requested: bool = False
     gone: bool = False
     ticket: int = 0
-    webhook_settled: asyncio.Event = field(default_factory=asyncio.Event)
+    webhook_tried: asyncio.Event = field(default_factory=asyncio.Event)
     _watchers: list[asyncio.Future[None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:

@@ -5,7 +5,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from reelbatch.emulator.frames import Overlay, even
+from reelbatch.emulator.frames import Overlay
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 WHITE = 235
@@ -30,7 +30,7 @@ def title(prompt: str, facts: str, width: int, height: int) -> Overlay:
         pen.text((2 * unit, y), line, fill=WHITE, font=font(unit))
         y += unit * 1.45
     pen.text((2 * unit, y + unit * 0.2), facts, fill=GREY, font=font(round(unit * 0.72)))
-    return overlay(panel, 0, height - panel.height, darkness=0.38)
+    return overlay(panel, 0, height - (panel.height & ~1), darkness=0.38)
 
 
 @lru_cache(maxsize=16)
@@ -44,7 +44,9 @@ def mark(width: int, height: int) -> Overlay:
 
 
 def overlay(panel: Image.Image, left: int, top: int, darkness: float) -> Overlay:
-    return Overlay(even(left), even(top), np.asarray(panel, np.uint8), darkness)
+    """Everything even: half as many pixels carry the colour."""
+    ink = np.asarray(panel, np.uint8)[: panel.height & ~1, : panel.width & ~1]
+    return Overlay(left & ~1, top & ~1, ink, darkness)
 
 
 def wrapped(text: str, with_font: Font, width: int) -> list[str]:

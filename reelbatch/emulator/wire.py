@@ -8,6 +8,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from reelbatch.emulator.clock import uuid7
+
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
@@ -100,3 +102,24 @@ class Hosts:
         return cls(
             queue=f"{request.scope['scheme']}://{host}", media=f"{request.scope['scheme']}://{host}"
         )
+
+
+PLATFORM_ERRORS = {
+    401: "authorization_error",
+    403: "authorization_error",
+    404: "not_found",
+    422: "validation_error",
+    429: "rate_limited",
+    501: "not_implemented",
+}
+
+
+def platform_error(status: int, message: str = "The request failed") -> Response:
+    """The platform APIs' own shape (fal.md, section 5 f)."""
+    error = {
+        "type": PLATFORM_ERRORS.get(status, "server_error"),
+        "message": message,
+        "docs_url": "https://docs.fal.ai",
+        "request_id": uuid7(),
+    }
+    return JSONResponse({"error": error}, status)

@@ -1,9 +1,8 @@
 """When a fault can strike, and what it gets into its hands then."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from random import Random
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +15,7 @@ Moment = Literal[
     "run",
     "output",
     "status",
+    "stream",
     "result",
     "cancel",
     "media",
@@ -29,13 +29,21 @@ Moment = Literal[
 ]
 
 
+Proceed = Callable[[], Awaitable[Response]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Call:
     """An HTTP call; `proceed` is what would have happened."""
 
     request: Request
-    proceed: Callable[[], Awaitable[Response]]
+    proceed: Proceed
     submission: Submission | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enqueued:
+    submission: Submission
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +54,8 @@ class Run:
 
 @dataclass(kw_only=True)
 class Output:
+    """What becomes of the video once it is made."""
+
     submission: Submission
     missing: bool = False
     silent: bool = False
@@ -54,6 +64,23 @@ class Output:
 
 
 @dataclass(kw_only=True)
-class Enqueued:
+class Delivery:
+    """One attempt to deliver a webhook."""
+
     submission: Submission
-    luck: Random = field(default_factory=Random)
+    body: dict[str, Any]
+    copies: int = 1
+    delay_seconds: float = 0.0
+    age_seconds: float = 0.0
+    lost: bool = False
+    forged: bool = False
+    tampered: bool = False
+
+
+@dataclass(kw_only=True)
+class Record:
+    """One line of the request list, as it is about to be shown."""
+
+    submission: Submission
+    item: dict[str, Any]
+    hidden: bool = False

@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from reelbatch.emulator.faults import ALL
+import reelbatch.emulator.faults  # noqa: F401  (its import fills FAULTS)
 from reelbatch.emulator.faults.moments import Call, Moment
 from reelbatch.emulator.faults.registry import FAULTS, Fault
 from reelbatch.emulator.submission import Submission
@@ -40,7 +41,7 @@ class Rule(BaseModel):
     def model_post_init(self, context: Any) -> None:
         if self.fault not in FAULTS:
             raise ValueError(f"no fault '{self.fault}'; `--list-faults` shows them all")
-        FAULTS[self.fault].refuse_unknown(self.parameters)
+        FAULTS[self.fault].check(self.parameters)
 
     def concerns(self, submission: Submission | None) -> bool:
         if self.prompt is None and self.endpoint is None:
@@ -149,7 +150,9 @@ class Faults:
         for rule, luck in self._striking(moment, subject.submission):
             rule.fault.strike(subject, **self._arguments(rule, luck))
 
-    def _striking(self, moment: Moment, submission: Submission | None) -> Any:
+    def _striking(
+        self, moment: Moment, submission: Submission | None
+    ) -> Iterator[tuple[ActiveRule, Random]]:
         for rule in self.active:
             if rule.fault.moment == moment:
                 luck = rule.luck(submission)
@@ -159,6 +162,3 @@ class Faults:
     def _arguments(self, rule: ActiveRule, luck: Random) -> dict[str, Any]:
         arguments = {**rule.fault.parameters, **rule.rule.parameters}
         return {**arguments, "luck": luck} if rule.fault.wants_luck else arguments
-
-
-__all__ = ["ALL", "ActiveRule", "Faults", "Plan", "Rule"]

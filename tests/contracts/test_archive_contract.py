@@ -58,7 +58,7 @@ def test_the_same_bytes_again_are_success(archive: Archive) -> None:
 
 def test_other_bytes_under_a_taken_key_change_nothing(archive: Archive) -> None:
     _keep(archive, VIDEO)
-    with pytest.raises(KeyTaken, match="take-1.mp4 already holds"):
+    with pytest.raises(KeyTaken, match=r"take-1\.mp4 already holds"):
         _keep(archive, OTHER)
     assert archive.read(KEY) == VIDEO
 
@@ -95,7 +95,7 @@ def test_an_empty_file_is_a_file(archive: Archive) -> None:
 
 
 def test_names_may_have_spaces_and_any_letters(archive: Archive) -> None:
-    key = "süße Katzen/row #1 100%+?&/take-1 – ü.mp4"
+    key = "süße Katzen/row #1 100%+?&/take-1 ~ ü.mp4"
     _keep(archive, VIDEO, key)
     assert archive.read(key) == VIDEO
     assert archive.holds(key, _sha256(VIDEO))

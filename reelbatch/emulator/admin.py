@@ -44,6 +44,7 @@ class AdminRoutes:
             Route("/_emulator/unlock", self.unlock, methods=["POST"]),
             Route("/_emulator/expire", self.expire, methods=["POST"]),
             Route("/_emulator/reset", self.reset, methods=["POST"]),
+            Route("/_emulator/forget", self.forget, methods=["POST"]),
         ]
 
     async def state(self, request: Request) -> Response:
@@ -117,6 +118,11 @@ class AdminRoutes:
         self.tally.reset()
         self.queue.slots.reset()
         return JSONResponse({})
+
+    async def forget(self, request: Request) -> Response:
+        """Drop every submission, the running ones too, as if there had been none."""
+        await self.queue.forget()
+        return await self.reset(request)
 
 
 def inside(submission: Submission) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class Emulator:
 
     async def close(self) -> None:
         await self.webhooks.close()
-        await self.queue.close()
+        await self.queue.forget()
         await self.pictures.close()
         self.threads.shutdown(wait=False, cancel_futures=True)
         self.reel.close()

@@ -70,8 +70,11 @@ class Queue:
         while self._line and self.slots.running < self.settings.concurrency:
             self._start(self.submissions[self._line.pop(0)[2]])
 
-    async def close(self) -> None:
+    async def forget(self) -> None:
+        """Stop everything and start with an empty queue."""
         runs = list(self._runs.values())
+        self.submissions.clear()
+        self._line.clear()
         for run in runs:
             run.cancel()
         await asyncio.gather(*runs, return_exceptions=True)
@@ -90,7 +93,7 @@ class Queue:
             self._line_up(submission)
 
     def _line_up(self, submission: Submission) -> None:
-        if submission.state is State.IN_QUEUE:
+        if submission.state is State.IN_QUEUE and submission.request_id in self.submissions:
             insort(self._line, self._place(submission))
             self.dispatch()
 
@@ -106,18 +109,23 @@ class Queue:
 
     async def _run(self, submission: Submission) -> None:
         try:
-            answer = await self._run_once(submission)
+            answer = await self._answer(submission)
+        finally:
+            del self._runs[submission.request_id]
+            self.slots.freed()
+        self._settle(submission, answer)
+        self.dispatch()
+
+    async def _answer(self, submission: Submission) -> Answer:
+        try:
+            return await self._run_once(submission)
         except asyncio.CancelledError:
             if not submission.cancel_requested:
                 raise
-            answer = cancelled()
+            return cancelled()
         except Exception:
             traceback.print_exc()
-            answer = request_error("internal_error", "The emulator has a bug; see its stderr")
-        del self._runs[submission.request_id]
-        self.slots.freed()
-        self._settle(submission, answer)
-        self.dispatch()
+            return request_error("internal_error", "The emulator has a bug; see its stderr")
 
     def _settle(self, submission: Submission, answer: Answer) -> None:
         if not self._worth_another_run(submission, answer):

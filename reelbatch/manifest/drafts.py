@@ -26,9 +26,13 @@ class Ids:
 
     def claim(self, row_id: str, raw: RawRow) -> Fault | None:
         """Take an id the user wrote; the fault if another row has it."""
-        file, line = self._taken.setdefault(row_id, (raw.file, raw.line))
-        if (file, line) == (raw.file, raw.line):
+        if row_id not in self._taken:
+            self._taken[row_id] = (raw.file, raw.line)
             return None
+        file, line = self._taken[row_id]
+        if (file, line) == (raw.file, raw.line):
+            message = f"The matrix makes the id {row_id!r} more than once."
+            return raw.fault("id", "id-twice", message, "Put {column} of the matrix into the id.")
         where = f"line {line}" if file == raw.file else f"{file}:{line}"
         message = f"The id {row_id!r} of line {raw.line} is also that of {where}."
         return raw.fault("id", "id-twice", message, "Give each row its own id, or none.")

@@ -7,16 +7,19 @@ from dataclasses import replace
 
 from reelbatch.config import Settings
 from reelbatch.errors import Permanent, Transient
-from reelbatch.manifest.documents import Document, read_document
+from reelbatch.manifest.document import Document
 from reelbatch.manifest.drafts import Draft, Ids, drafted
 from reelbatch.manifest.faults import Unreadable, fault_of
 from reelbatch.manifest.images import Looking, odd_about
 from reelbatch.manifest.output import collisions
-from reelbatch.manifest.places import Source, named, reader
+from reelbatch.manifest.places import Read, Source, named, reader
+from reelbatch.manifest.plain import kind_of, plain_rows
 from reelbatch.manifest.rows import Fault, Image, Manifest, Row
 from reelbatch.media.remote import Remote, remote_for
 
 PROGRESS_ROWS = 500
+ROW_CAP = 1_000_000
+"""A matrix multiplies quickly."""
 
 Progress = Callable[[int], None]
 
@@ -48,7 +51,7 @@ def load_manifest(
         return _manifest(source, Document(name=source.stem), [], found)
     document = Document(name=source.stem)
     try:
-        document = read_document(source, read, found)
+        document = _document(source, read, found)
         drafts = list(_drafts(document, found, progress or _silent))
     except Unreadable as problem:
         found.append(fault_of(problem, about="", file=source.file, line=problem.line))
@@ -60,6 +63,14 @@ def load_manifest(
     return _manifest(source, document, rows, found)
 
 
+def _document(source: Source, read: Read, found: list[Fault]) -> Document:
+    if kind_of(source) == "yaml":
+        from reelbatch.manifest.yaml_document import yaml_document
+
+        return yaml_document(source, read, found)
+    return Document(name=source.stem, rows=plain_rows(source, frozenset(), found))
+
+
 def _drafts(document: Document, found: list[Fault], progress: Progress) -> Iterator[Draft]:
     """Every row that is sound so far."""
     ids = Ids()
@@ -67,6 +78,8 @@ def _drafts(document: Document, found: list[Fault], progress: Progress) -> Itera
     for count, raw in enumerate(document.rows, 1):
         if draft := drafted(raw, ids, document.name, found):
             yield draft
+        if count > ROW_CAP:
+            raise _too_many_rows()
         if count % PROGRESS_ROWS == 0:
             progress(count)
     progress(count)
@@ -132,6 +145,14 @@ def _without_collisions(rows: list[Row], batch: str, found: list[Fault]) -> list
     return [row for row in rows if row.row_id not in colliding] if colliding else rows
 
 
+def _too_many_rows() -> Unreadable:
+    return Unreadable(
+        f"The manifest stands for more than {ROW_CAP} rows.",
+        error="too-many-rows",
+        advice="Split it, or make its matrix smaller.",
+    )
+
+
 def _no_rows(source: Source) -> Fault:
     return Fault(
         file=source.file,
@@ -160,7 +181,7 @@ def _manifest(
 
 def _in_reading_order(found: list[Fault]) -> list[Fault]:
     files = {file: n for n, file in enumerate(dict.fromkeys(fault.file for fault in found))}
-    return sorted(found, key=lambda fault: (files[fault.file], fault.line))
+    return sorted(dict.fromkeys(found), key=lambda fault: (files[fault.file], fault.line))
 
 
 def _silent(count: int) -> None:

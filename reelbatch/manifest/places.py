@@ -84,6 +84,13 @@ def beside(reference: str, folder: str) -> str:
     return os.path.normpath(os.path.join(folder, os.path.expanduser(reference)))
 
 
+def included(reference: str, source: Source) -> str:
+    """The place of a file that a manifest includes, written as the user would write it."""
+    if is_url(reference) or is_url(source.file):
+        return beside(reference, source.folder)
+    return os.path.normpath(os.path.join(os.path.dirname(source.file), reference))
+
+
 def _file(path: Path) -> bytes:
     try:
         if path.is_dir():

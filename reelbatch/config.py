@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     run_timeout: Positive = 1800.0
     in_doubt_grace: Annotated[float, Field(ge=0)] = 900.0
     locked_wait: Annotated[float, Field(ge=0)] = 0.0
+    emulated: bool = False
+    """Set by `--emulated`: the emulator of this run, at whatever port, is one account."""
 
     @classmethod
     def settings_customise_sources(
@@ -98,9 +100,14 @@ class Settings(BaseSettings):
         return is_loopback(self.fal_queue_url)
 
     @property
+    def queue_identity(self) -> str:
+        """Which fal is asked, as fingerprints and accounts know it."""
+        return "emulated" if self.emulated else self.fal_queue_url
+
+    @property
     def account_id(self) -> str:
         """Limits, pace, parking and the day's budget belong to it; a new key changes nothing."""
-        return f"{self.fal_queue_url}#{self.account}"
+        return f"{self.queue_identity}#{self.account}"
 
     @property
     def pace_per_second(self) -> float | None:

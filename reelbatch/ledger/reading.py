@@ -247,3 +247,23 @@ def oldest_result(ledger: Ledger, batch_id: BatchId) -> datetime | None:
             .join(jobs, jobs.c.attempt_id == attempts.c.id)
             .where(jobs.c.batch_id == batch_id, jobs.c.state == State.SUBMITTED)
         ).scalar()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where the bytes of an archived job lie."""
+
+    archive: str
+    key: str
+    sha256: str
+
+
+def source(ledger: Ledger, job_id: str) -> Source:
+    """The archived job that another one is served from."""
+    with ledger.reading() as tx:
+        row = tx.execute(
+            select(batches.c.archive, jobs.c.key, jobs.c.sha256)
+            .join(batches, batches.c.id == jobs.c.batch_id)
+            .where(jobs.c.id == job_id)
+        ).one()
+    return Source(archive=row.archive, key=row.key, sha256=row.sha256)

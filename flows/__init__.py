@@ -1,0 +1,1 @@
+"""Sentences: which stages, in what order. One file is one deployment."""

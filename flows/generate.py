@@ -1,0 +1,42 @@
+"""Generate: a manifest goes in, every row becomes one archived video.
+
+Read it top to bottom: load the manifest, open the run, let the rows into the ledger,
+produce them a shard at a time, report. Run it again and it carries on.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from flows.desk import at_desk
+from flows.outcome import refused, state_of
+from flows.watching import at_work
+from reelbatch.errors import Refused
+from reelbatch.run.opening import open_run
+from reelbatch.run.request import GenerateRequest
+from tasks.load import enter, load, take_batch
+from tasks.produce import jobs_to_produce, produce_all
+from tasks.report import report
+
+
+@flow(name="generate", validate_parameters=True, log_prints=False)
+async def generate(request: GenerateRequest) -> State[Any]:
+    """Turn a manifest into archived videos, each paid for once.
+
+    Nothing is bought before every row was found sound, and every video is checked, hashed and
+    written once. What fal made of each row is in the archive's index.csv and index.parquet.
+    """
+    try:
+        with at_desk(request) as desk:
+            plan = await load(request, desk.settings, desk.ledger)
+            batch, settings = take_batch(plan, request, desk.ledger)
+            async with open_run(request, settings, desk.ledger, batch, plan) as run:
+                await enter(run, plan)
+                async with at_work(run):
+                    await produce_all(run, await jobs_to_produce(run))
+                return state_of(await report(run))
+    except Refused as refusal:
+        return refused(refusal)

@@ -1,0 +1,56 @@
+"""What a flow run's final state says, so that an automation can tell the cases apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect.client.schemas.objects import State
+from prefect.states import Cancelled, Completed, Failed
+
+from reelbatch.errors import ReelbatchError
+from reelbatch.money import as_text
+from reelbatch.run.handover import HANDOVER
+from reelbatch.run.stopping import ADVICE
+from reelbatch.run.totals import Totals
+
+
+def state_of(totals: Totals) -> State[Any]:
+    """0 Completed; 3 Completed (`PartlyFailed`); 4 Failed (`Stopped`); Cancelled by a person."""
+    if handover := HANDOVER.get():
+        handover.totals = totals
+    message = summary(totals)
+    if totals.exit_status == 0:
+        return Completed(message=message)
+    if totals.exit_status == 3:
+        return Completed(name="PartlyFailed", message=message)
+    if totals.stopped in ("interrupted", "cancelled"):
+        return Cancelled(message=f"{message} Run again to carry on.")
+    return Failed(name="Stopped", message=f"{totals.stopped}: {message} {_advice(totals)}".strip())
+
+
+def summary(totals: Totals) -> str:
+    """One sentence: what was made, what was not, what it cost."""
+    counts = totals.counts
+    parts = [f"{counts.archived} of {counts.jobs} archived"]
+    parts += [
+        f"{n} {word}"
+        for n, word in (
+            (counts.failed, "failed"),
+            (counts.in_doubt, "in doubt"),
+            (counts.cancelled, "cancelled"),
+            (counts.remaining, "to do"),
+        )
+        if n
+    ]
+    return f"{', '.join(parts)}; ${as_text(totals.spent_usd)} spent."
+
+
+def _advice(totals: Totals) -> str:
+    return ADVICE[totals.stopped] if totals.stopped else ""
+
+
+def refused(refusal: ReelbatchError) -> State[Any]:
+    """The run could not start; nothing was submitted."""
+    if handover := HANDOVER.get():
+        handover.refusal = refusal
+    return Failed(name="Refused", message=str(refusal))

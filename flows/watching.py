@@ -1,0 +1,84 @@
+"""What goes on beside the work: polling, waiting for others, progress, and the way out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from time import monotonic
+from uuid import UUID
+
+from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
+
+from reelbatch.run.handover import HANDOVER
+from reelbatch.run.progress import Progress, tell
+from reelbatch.run.run import Run
+
+DRAIN_SECONDS = 15.0
+"""POSTs on their way may answer, and puts may end, before a run leaves."""
+
+
+@asynccontextmanager
+async def at_work(run: Run) -> AsyncIterator[None]:
+    """Run the poller, the look-out and the progress for as long as the block lasts."""
+    handover = HANDOVER.get()
+    listeners = list(handover.listeners) if handover else []
+    if handover:
+        handover.run = run
+        if handover.interrupted:
+            run.leave()
+    page = ProgressPage()
+    beside = [
+        asyncio.create_task(run.poller.work()),
+        asyncio.create_task(run.elsewhere.work()),
+        asyncio.create_task(tell(run, [*listeners, page.listen])),
+        asyncio.create_task(page.work()),
+        asyncio.create_task(_leave_after_draining(run)),
+    ]
+    try:
+        yield
+    finally:
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+
+
+async def _leave_after_draining(run: Run) -> None:
+    """Asked to go: what is on the wire gets its time, then everybody goes."""
+    await run.leaving.wait()
+    end = monotonic() + DRAIN_SECONDS
+    while run.busy_leaving and monotonic() < end:  # noqa: ASYNC110 - two counters, rarely
+        await asyncio.sleep(0.05)
+    run.gone.set()
+
+
+class ProgressPage:
+    """The progress bar on the flow run's page; without a reachable Prefect, nothing."""
+
+    def __init__(self) -> None:
+        self._news: asyncio.Queue[Progress] = asyncio.Queue(maxsize=1)
+        self._artifact: UUID | None = None
+
+    def listen(self, progress: Progress) -> None:
+        """Keep the newest look only: the page may be slower than we are."""
+        if self._news.full():
+            self._news.get_nowait()
+        self._news.put_nowait(progress)
+
+    async def work(self) -> None:
+        """Show what was heard, for ever; cancel it to stop."""
+        while True:
+            progress = await self._news.get()
+            try:
+                await self._show(progress)
+            except Exception:  # The money path does not need Prefect to live.
+                await asyncio.sleep(5)
+
+    async def _show(self, progress: Progress) -> None:
+        percent = 100 * progress.share
+        if self._artifact is None:
+            self._artifact = await acreate_progress_artifact(
+                percent, key="progress", description="Takes that reached their end"
+            )
+        else:
+            await aupdate_progress_artifact(self._artifact, percent)

@@ -1,0 +1,55 @@
+"""Uploaded images: once per content and account, trusted for six days."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from reelbatch.jobs import State
+from reelbatch.ledger.answers import Why, move
+from reelbatch.ledger.engine import Ledger, now
+from reelbatch.ledger.schema import images
+
+TRUSTED_FOR = timedelta(days=6)
+"""fal keeps uploads at least seven days (fal.md, section 3.7)."""
+
+
+def uploaded(ledger: Ledger, account_id: str, sha256: str) -> str | None:
+    """The URL of this content at fal, if it was uploaded lately."""
+    with ledger.reading() as tx:
+        return tx.execute(
+            select(images.c.url).where(
+                images.c.account_id == account_id,
+                images.c.sha256 == sha256,
+                images.c.uploaded_at > now(tx) - TRUSTED_FOR,
+            )
+        ).scalar()
+
+
+def remember_upload(ledger: Ledger, account_id: str, sha256: str, url: str) -> None:
+    with ledger.writing() as tx:
+        forget_upload_in = images.delete().where(
+            images.c.account_id == account_id, images.c.sha256 == sha256
+        )
+        tx.execute(forget_upload_in)
+        tx.execute(
+            images.insert().values(
+                account_id=account_id, sha256=sha256, url=url, uploaded_at=now(tx)
+            )
+        )
+
+
+def forget_upload(ledger: Ledger, account_id: str, sha256: str) -> None:
+    """fal could not load it: the next attempt uploads it anew."""
+    with ledger.writing() as tx:
+        tx.execute(
+            images.delete().where(images.c.account_id == account_id, images.c.sha256 == sha256)
+        )
+
+
+def failed(ledger: Ledger, job_id: str, why: Why) -> None:
+    """The image cannot be brought to fal, so the job fails before anything was claimed."""
+    with ledger.writing() as tx:
+        move(tx, job_id, {State.PENDING}, State.FAILED, now(tx), error_type=why.error_type,
+             error_message=why.message)  # fmt: skip

@@ -1,0 +1,74 @@
+"""One line for claims: who stands first waits for the account, the others wait for him.
+
+What is a job's own matter (a twin in flight, a back-off) leaves the line at once, so that
+one job never holds another up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from reelbatch.ledger.claims import Claim, Stop, Wait
+
+LOOK_AGAIN_SECONDS = 1.0
+"""Another process may have freed a place; nobody tells us."""
+
+Try = Callable[[], Awaitable[Claim]]
+Parked = Callable[[], Awaitable[None]]
+
+
+class Gate:
+    """Take turns at the ledger's claim."""
+
+    def __init__(self, on_parked: Parked) -> None:
+        self._turn = asyncio.Lock()
+        self._moved = asyncio.Event()
+        self._on_parked = on_parked
+        self.closed = asyncio.Event()
+        """Set when this run claims nothing more."""
+
+    def place_freed(self) -> None:
+        """A job left the account's window: the first in line may try again."""
+        self._moved.set()
+
+    def close(self) -> None:
+        """No more claims; everybody in line is sent home."""
+        self.closed.set()
+        self._moved.set()
+
+    async def claim(self, attempt: Try) -> Claim | None:
+        """Try until there is an answer for this job; None once the gate is closed."""
+        async with self._turn:
+            while not self.closed.is_set():
+                self._moved.clear()
+                answer = await attempt()
+                match answer:
+                    case Wait(reason="window" | "share"):
+                        await self._wait(LOOK_AGAIN_SECONDS)
+                    case Wait(reason="pace" | "parked"):
+                        if answer.reason == "parked":
+                            await self._on_parked()
+                        await self._wait_until(answer.until)
+                    case Stop():
+                        self.close()
+                        return answer
+                    case _:
+                        return answer
+        return None
+
+    async def _wait_until(self, until: datetime | None) -> None:
+        seconds = (until - datetime.now(UTC)).total_seconds() if until else LOOK_AGAIN_SECONDS
+        try:
+            async with asyncio.timeout(max(0.001, min(seconds, 5.0))):
+                await self.closed.wait()
+        except TimeoutError:
+            return
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._moved.wait()
+        except TimeoutError:
+            return

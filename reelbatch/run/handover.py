@@ -1,0 +1,40 @@
+"""What the command line hands to the flow, and gets back from it, within one process.
+
+Under a worker nobody hands anything over, and the flow makes all of it itself.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from reelbatch.config import Settings
+from reelbatch.errors import ReelbatchError
+from reelbatch.ledger import Ledger
+from reelbatch.run.plan import Plan
+from reelbatch.run.progress import Listener
+from reelbatch.run.run import Run
+from reelbatch.run.totals import Totals
+
+
+@dataclass(kw_only=True)
+class Handover:
+    """Set by the command: settings, ledger, plan, listeners. Set by the flow: the rest."""
+
+    settings: Settings
+    ledger: Ledger
+    plan: Plan | None = None
+    listeners: list[Listener] = field(default_factory=list)
+    run: Run | None = None
+    totals: Totals | None = None
+    refusal: ReelbatchError | None = None
+    interrupted: bool = False
+
+    def interrupt(self) -> None:
+        """The first Ctrl-C or SIGTERM: no new claims, and go."""
+        self.interrupted = True
+        if self.run is not None:
+            self.run.leave()
+
+
+HANDOVER: ContextVar[Handover | None] = ContextVar("handover", default=None)

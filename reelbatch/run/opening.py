@@ -1,0 +1,119 @@
+"""Open a run: ledger first, then archive, then fal; each refusal before any money is spent."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+
+from reelbatch.archive.open import open_archive
+from reelbatch.config import Settings
+from reelbatch.errors import Refused
+from reelbatch.fal.answers import KeyCheck
+from reelbatch.fal.client import Fal, open_fal
+from reelbatch.ledger import Ledger, answers, batches, parking, reading
+from reelbatch.ledger.batches import Batch
+from reelbatch.media.download import Downloader
+from reelbatch.media.remote import FAL_MEDIA, remote_for
+from reelbatch.run.plan import Plan
+from reelbatch.run.polling import REMOTE_CALLS_PER_SECOND, Poller
+from reelbatch.run.prices import read_prices
+from reelbatch.run.request import GenerateRequest
+from reelbatch.run.run import DEFAULT_WINDOW, Run
+from reelbatch.run.schedule import Schedule
+
+PORTERS = 16
+
+
+@asynccontextmanager
+async def open_run(
+    request: GenerateRequest,
+    settings: Settings,
+    ledger: Ledger,
+    batch: Batch,
+    plan: Plan | None,
+) -> AsyncIterator[Run]:
+    """Everything a run needs, for as long as the block lasts. Raises Refused."""
+    async with AsyncExitStack() as stack:
+        fal = await stack.enter_async_context(open_fal(settings))
+        await check_key(fal, settings)
+        bookkeepers = ThreadPoolExecutor(1 if ledger.is_sqlite else 3, "ledger")
+        stack.callback(bookkeepers.shutdown)
+        porters = ThreadPoolExecutor(PORTERS, "porter")
+        stack.callback(porters.shutdown, wait=True, cancel_futures=True)
+        facts = reading.account_facts(ledger, settings.account_id)
+        run = Run(
+            request=request,
+            settings=settings,
+            ledger=ledger,
+            batch=batch,
+            selected=plan.selected if plan else None,
+            fal=fal,
+            archive=open_archive(settings.archive, pool_size=PORTERS),
+            downloader=_downloader(settings),
+            remote=remote_for(settings),
+            prices=await read_prices(settings, fal),
+            window=_window(settings, facts),
+            bookkeepers=bookkeepers,
+            porters=porters,
+            poller=Poller(
+                fal.status,
+                Schedule(facts.run_seconds if facts else None),
+                calls_per_second=None if settings.on_loopback else REMOTE_CALLS_PER_SECOND,
+                run_timeout_seconds=settings.run_timeout,
+            ),
+            started_at=datetime.now(UTC),
+        )
+        parking.probe_now(ledger, settings.account_id)
+        answers.doubt_the_late(ledger, settings.account_id)
+        yield run
+
+
+async def check_key(fal: Fal, settings: Settings) -> None:
+    """The free look of fal.md, section 3.3. Raises Refused for no key, a wrong one, no answer."""
+    match await fal.check_key():
+        case KeyCheck.MISSING:
+            raise Refused("There is no fal key.", advice="Set FAL_KEY=id:secret and run again.")
+        case KeyCheck.BAD:
+            raise Refused(
+                "fal does not accept this key (FAL_KEY).",
+                advice="Copy it again from fal.ai/dashboard/keys: it reads id:secret.",
+            )
+        case KeyCheck.UNREACHABLE:
+            raise Refused(
+                f"fal cannot be reached at {settings.fal_queue_url}.",
+                advice="Check the network and run again.",
+            )
+        case KeyCheck.GOOD | KeyCheck.LOCKED | KeyCheck.UNKNOWN:
+            return
+
+
+def open_the_batch(
+    settings: Settings, ledger: Ledger, name: str, *, place: str, named_by_hand: bool
+) -> Batch:
+    """The batch's row, with the archive it will use."""
+    batches.open_account(ledger, settings.account_id, settings.queue_identity)
+    archive = open_archive(settings.archive)
+    return batches.open_batch(
+        ledger, name, account_id=settings.account_id, place=place, archive=archive.uri,
+        named_by_hand=named_by_hand,
+    )  # fmt: skip
+
+
+def _window(settings: Settings, facts: reading.AccountFacts | None) -> int:
+    """How many requests may be at fal at once: twice the slots, so that none ever waits for us."""
+    if settings.max_in_flight != "auto":
+        return settings.max_in_flight
+    if facts and facts.slots_seen:
+        return 2 * facts.slots_seen
+    return DEFAULT_WINDOW
+
+
+def _downloader(settings: Settings) -> Downloader:
+    """fal's media hosts, and this machine where fal is an emulator on it."""
+    rewrite = dict.fromkeys(FAL_MEDIA, settings.fal_cdn_url) if settings.on_loopback else {}
+    return Downloader(
+        hosts=settings.media_hosts, allow_loopback=settings.on_loopback, rewrite=rewrite,
+        pool_size=PORTERS,
+    )  # fmt: skip

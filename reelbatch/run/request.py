@@ -1,0 +1,88 @@
+"""What a run is asked for: the flow's one parameter, and the same thing from the CLI.
+
+The field texts are what people read in Prefect's form. No secret is among them: parameters
+are stored and shown in clear.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class GenerateRequest(BaseModel):
+    """A manifest, and how to run it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    manifest: str | None = Field(
+        default=None,
+        title="Manifest",
+        description="CSV, YAML, JSONL or Excel: a path the worker can read, s3:// or https://. "
+        "Empty: carry on the batch named below.",
+    )
+    batch: str | None = Field(
+        default=None,
+        title="Batch name",
+        description="Which batch this is. {date} becomes today's date (UTC). "
+        "Empty: the manifest's own name.",
+    )
+    archive: str | None = Field(
+        default=None, title="Archive", description="s3://bucket/prefix, or a directory."
+    )
+    where: list[str] = Field(
+        default_factory=list, title="Only rows where", description="column=value, all must hold."
+    )
+    fresh: bool = Field(
+        default=False,
+        title="Make all anew",
+        description="New seeds, new videos, new costs. What exists is kept.",
+    )
+    skip_invalid: bool = Field(
+        default=False, title="Skip invalid rows", description="Submit the sound rows only."
+    )
+    strict: bool = Field(
+        default=False, title="Strict", description="Treat warnings as errors."
+    )  # fmt: skip
+    no_fetch: bool = Field(
+        default=False, title="Trust image URLs", description="Do not read remote images first."
+    )
+    keep_going: bool = Field(
+        default=False,
+        title="Keep going",
+        description="Go on even if the first ten answers all fail alike.",
+    )
+    budget_usd: Annotated[Decimal, Field(gt=0)] | None = Field(
+        default=None, title="Budget (USD)", description="For all runs of this batch together."
+    )
+    budget_per_day_usd: Annotated[Decimal, Field(gt=0)] | None = Field(
+        default=None, title="Budget a day (USD)", description="For the whole account, by UTC day."
+    )
+    price_usd: Annotated[Decimal, Field(gt=0)] | None = Field(
+        default=None, title="Price (USD)", description="Dollars a video, if fal names none."
+    )
+    max_in_flight: Literal["auto"] | Annotated[int, Field(ge=1, le=5000)] | None = Field(
+        default=None, title="Requests in flight", description="auto, or a number."
+    )
+    submit_rate: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, title="Submissions a second", description="For the whole account."
+    )
+    in_doubt: Literal["auto", "hold", "resubmit"] = Field(
+        default="auto",
+        title="Submissions in doubt",
+        description="auto: settle by evidence; hold: never send again; resubmit: send again.",
+    )
+
+    def settings_flags(self) -> dict[str, Any]:
+        """The part of the request that overrides settings, by setting name."""
+        flags = {
+            "archive": self.archive,
+            "budget": self.budget_usd,
+            "budget_per_day": self.budget_per_day_usd,
+            "price": self.price_usd,
+            "max_in_flight": self.max_in_flight,
+            "submit_rate": self.submit_rate,
+        }
+        return {name: value for name, value in flags.items() if value is not None}

@@ -1,0 +1,167 @@
+"""One process at work on one batch: what the stages share, and the way to stop them.
+
+The ledger is the only meeting place of stages and processes; a run holds nothing that
+would be missed if it died.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import ParamSpec, TypeVar
+
+from reelbatch.archive.contract import Archive
+from reelbatch.config import Settings
+from reelbatch.fal.client import Fal
+from reelbatch.jobs import RowId, State
+from reelbatch.ledger import Ledger, parking, reading
+from reelbatch.ledger.batches import Batch
+from reelbatch.ledger.claims import Terms
+from reelbatch.media.download import Downloader
+from reelbatch.media.remote import Remote
+from reelbatch.run.elsewhere import Elsewhere
+from reelbatch.run.gate import Gate
+from reelbatch.run.polling import Poller
+from reelbatch.run.prices import Prices
+from reelbatch.run.request import GenerateRequest
+from reelbatch.run.stopping import StopReason
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DEFAULT_WINDOW = 80
+FIRST_ANSWERS = 10
+UNREACHABLE_FOR = timedelta(minutes=10)
+ARCHIVE_REFUSALS = 3
+
+
+@dataclass(kw_only=True, eq=False)
+class Run:
+    """Settings, connections, and where this run stands."""
+
+    request: GenerateRequest
+    settings: Settings
+    ledger: Ledger
+    batch: Batch
+    selected: frozenset[RowId] | None
+    fal: Fal
+    archive: Archive
+    downloader: Downloader
+    remote: Remote
+    prices: Prices
+    window: int
+    bookkeepers: Executor
+    """Threads for the ledger: one for SQLite, whose writers would only wait for each other."""
+    porters: Executor
+    """Threads for downloads and puts."""
+    poller: Poller
+    started_at: datetime
+    stopped: StopReason | None = None
+    stop_detail: str = ""
+    leaving: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when this process is asked to go: nothing in flight is waited for any more."""
+    mine: set[str] = field(default_factory=set)
+    """Jobs whose newest attempt this process made, and therefore polls."""
+    unsubmitted: int = 0
+    """Jobs of the shards taken up that have not been submitted yet."""
+    posts_on_the_wire: int = 0
+    waiting_for_archive: int = 0
+    manifest_keys: list[str] = field(default_factory=list)
+    archive_refusals: int = 0
+    first_answers: list[str] = field(default_factory=list)
+    image_urls: dict[str, asyncio.Task[str]] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.gone = asyncio.Event()
+        """Set once nothing is waited for any more: everybody goes."""
+        self.room = asyncio.Event()
+        """Set whenever there may be room for another shard."""
+        self.gate = Gate(self._while_parked)
+        self.elsewhere = Elsewhere(self._states)
+
+    async def book(
+        self, write: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:  # fmt: skip
+        """Call a function of the ledger in its own thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.bookkeepers, partial(write, *args, **kwargs))
+
+    async def carry(
+        self, move: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
+    ) -> T:  # fmt: skip
+        """Call something that moves bytes in a porter's thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.porters, partial(move, *args, **kwargs))
+
+    def stop(self, reason: StopReason, detail: str = "") -> None:
+        """Buy nothing more. What is in flight is still collected and archived."""
+        if self.stopped is None:
+            self.stopped, self.stop_detail = reason, detail
+        self.gate.close()
+        self.room.set()
+
+    def leave(self) -> None:
+        """Go now: what is in flight stays in the ledger for the next run."""
+        self.stop("interrupted")
+        self.leaving.set()
+
+    def terms(self, endpoint_id: str) -> Terms:
+        """What a claim for this endpoint must respect."""
+        return Terms(
+            window=self.window,
+            pace_per_second=self.settings.pace_per_second,
+            price=self.prices.of(endpoint_id),
+            budget=self.settings.budget,
+            budget_per_day=self.settings.budget_per_day,
+            start_timeout=timedelta(seconds=self.settings.start_timeout),
+            grace=timedelta(seconds=self.settings.in_doubt_grace),
+        )
+
+    def submitted_one(self) -> None:
+        """A job of a running shard needs no place any more."""
+        self.unsubmitted -= 1
+        self.room.set()
+
+    @property
+    def busy_leaving(self) -> bool:
+        """Whether something is on its way that is worth waiting for, even when leaving."""
+        return self.posts_on_the_wire > 0 or self.waiting_for_archive > 0
+
+    def heard(self, verdict: str) -> None:
+        """Count the first answers: ten alike, all permanent failures, stop the batch."""
+        if len(self.first_answers) >= FIRST_ANSWERS or self.request.keep_going:
+            return
+        self.first_answers.append(verdict)
+        alike = set(self.first_answers) == {verdict} and verdict != "good"
+        if alike and len(self.first_answers) == FIRST_ANSWERS:
+            self.stop("failing", verdict)
+
+    def archive_refused(self, reason: str) -> None:
+        """Three refusals, not merely throttled: stop buying what cannot be kept."""
+        self.archive_refusals += 1
+        if self.archive_refusals >= ARCHIVE_REFUSALS:
+            self.stop("archive", reason)
+
+    async def _while_parked(self) -> None:
+        """Give up waiting where waiting does not help."""
+        parked = await self.book(parking.parked, self.ledger, self.settings.account_id)
+        if parked is None:
+            return
+        waited = datetime.now(UTC) - max(parked.since, self.started_at)
+        match parked.reason:
+            case "locked" | "auth":
+                if waited >= timedelta(seconds=self.settings.locked_wait):
+                    self.stop(parked.reason, parked.detail)
+            case "unreachable":
+                if waited >= UNREACHABLE_FOR:
+                    self.stop("unreachable", parked.detail)
+            case "throttled" | "storm":
+                return
+
+    async def _states(self, job_ids: list[str]) -> dict[str, State]:
+        return await self.book(reading.states_of, self.ledger, job_ids)

@@ -1,0 +1,95 @@
+"""How a batch stands at the end of a command: counts, money, failures, exit status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from reelbatch.jobs import RowId
+from reelbatch.ledger import Ledger, reading
+from reelbatch.ledger.batches import Batch
+from reelbatch.ledger.reading import Counts, FailedJob
+from reelbatch.money import as_text
+from reelbatch.run.stopping import StopReason
+
+SHOWN_FAILURES = 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class Totals:
+    """One command's outcome. `counts` is the whole batch, `chosen` what this command was for."""
+
+    batch: str
+    archive: str
+    counts: Counts
+    chosen: Counts
+    failures: Sequence[FailedJob]
+    causes: dict[str, int]
+    stopped: StopReason | None
+    stop_detail: str
+    spent_usd: Decimal
+    """By this run; the batch's own sum is in `counts`."""
+    elapsed_seconds: float
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def exit_status(self) -> int:
+        """0 all archived, 3 some failed or are in doubt, 4 stopped early (4 beats 3)."""
+        if self.chosen.remaining or self.chosen.cancelled:
+            return 4
+        return 3 if self.chosen.failed or self.chosen.in_doubt else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The document of `--json`; its keys are a contract."""
+        counts = self.counts
+        return {
+            "batch": self.batch,
+            "jobs": counts.jobs,
+            "archived": counts.archived,
+            "failed": counts.failed,
+            "in_doubt": counts.in_doubt,
+            "cancelled": counts.cancelled,
+            "remaining": counts.remaining,
+            "reused": counts.reused,
+            "spent_usd": as_text(self.spent_usd),
+            "stopped": self.stopped,
+            "archive": self.archive,
+            "elapsed_seconds": round(self.elapsed_seconds, 3),
+            "failures": [_failure(failed) for failed in self.failures],
+        }
+
+
+def _failure(failed: FailedJob) -> dict[str, Any]:
+    names = ("row_id", "take", "line", "error", "message", "request_id")
+    return {name: getattr(failed, name) for name in names}
+
+
+def read_totals(
+    ledger: Ledger,
+    batch: Batch,
+    *,
+    selected: frozenset[RowId] | None = None,
+    stopped: StopReason | None = None,
+    stop_detail: str = "",
+    spent_before: Decimal | None = None,
+    elapsed_seconds: float = 0.0,
+    warnings: Sequence[str] = (),
+) -> Totals:
+    """The batch as the ledger has it now; `spent_before` is what it had cost before this run."""
+    counts = reading.counts(ledger, batch.id)
+    chosen = counts if selected is None else reading.counts(ledger, batch.id, selected=selected)
+    return Totals(
+        batch=batch.name,
+        archive=batch.archive,
+        counts=counts,
+        chosen=chosen,
+        failures=reading.failures(ledger, batch.id) if counts.failed else [],
+        causes=reading.failure_causes(ledger, batch.id) if counts.failed else {},
+        stopped=stopped,
+        stop_detail=stop_detail,
+        spent_usd=counts.spent_usd - (spent_before or Decimal(0)),
+        elapsed_seconds=elapsed_seconds,
+        warnings=tuple(warnings),
+    )

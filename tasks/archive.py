@@ -1,0 +1,126 @@
+"""Archive a result: download, check, hash, put once, sidecar beside it.
+
+Hash, size and key are committed before the put, so that after a crash a look at the archive
+is enough. What does not work is tried again as collection; nothing is generated anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from reelbatch.archive.contract import Stored
+from reelbatch.archive.open import open_archive
+from reelbatch.archive.sidecar import sidecar_key
+from reelbatch.archive.video import store_video
+from reelbatch.config import DOWNLOAD_CAP_BYTES
+from reelbatch.errors import Permanent, Transient
+from reelbatch.jobs import JobId, State
+from reelbatch.ledger import keeping, reading, results
+from reelbatch.ledger.answers import Why
+from reelbatch.ledger.keeping import Kept
+from reelbatch.manifest.output import render_output
+from reelbatch.media.mp4 import Media, check_video
+from reelbatch.run.run import Run
+from reelbatch.run.sidecars import sidecar_of
+
+TRIES = 6
+JSON_TYPE = "application/json"
+
+
+async def archive(run: Run, job_id: JobId) -> State:
+    """Bring one completed job's video home. COMPLETED comes back when it did not work yet."""
+    run.waiting_for_archive += 1
+    try:
+        for n in range(1, TRIES + 1):
+            state = await _try(run, job_id)
+            if state is not State.COMPLETED or run.leaving.is_set():
+                return state
+            if run.stopped == "archive":
+                return State.COMPLETED
+            if n < TRIES:
+                await asyncio.sleep(min(15.0, 0.5 * 2**n))
+        return State.COMPLETED
+    finally:
+        run.waiting_for_archive -= 1
+
+
+async def _try(run: Run, job_id: JobId) -> State:
+    job = await run.book(reading.job, run.ledger, job_id)
+    try:
+        content, sha256, media = await _bytes_of(run, job)
+        key = _key(run, job)
+        kept = Kept(key=key, sha256=sha256, bytes=len(content), media=asdict(media))
+        await run.book(keeping.about_to_keep, run.ledger, job_id, kept)
+        stored = await run.carry(store_video, run.archive, key, job_id, content, sha256)
+        await _sidecar(run, job_id, stored)
+    except SourceLost as error:
+        why = Why(error_type="source_lost", message=str(error))
+        await run.book(keeping.source_lost, run.ledger, job_id, why)
+        return State.FAILED
+    except (Transient, Permanent) as error:
+        return await _not_yet(run, job_id, error)
+    await run.book(keeping.kept, run.ledger, job_id, stored.key)
+    if stored.warning:
+        run.warnings.append(stored.warning)
+    run.archive_refusals = 0
+    return State.ARCHIVED
+
+
+class SourceLost(Exception):
+    """The bytes that a reused job should have been copied from are gone."""
+
+
+async def _bytes_of(run: Run, job: RowMapping) -> tuple[bytes, str, Media]:
+    """The video, checked, from fal or from the archive that holds its twin."""
+    if job["reused_from"]:
+        return await _copy_of(run, job)
+    downloaded = await run.carry(
+        run.downloader.get, job["output_url"], cap_bytes=DOWNLOAD_CAP_BYTES
+    )
+    media = check_video(downloaded.content, expected_bytes=job["output_bytes"])
+    return downloaded.content, downloaded.sha256, media
+
+
+async def _copy_of(run: Run, job: RowMapping) -> tuple[bytes, str, Media]:
+    source = await run.book(reading.source, run.ledger, job["reused_from"])
+    here = source.archive == run.archive.uri
+    place = run.archive if here else open_archive(source.archive)
+    content = await run.carry(place.read, source.key)
+    if content is None or hashlib.sha256(content).hexdigest() != source.sha256:
+        raise SourceLost(
+            f"The video this take should be copied from ({place.uri_of(source.key)}) is gone. "
+            "Make it anew with --fresh."
+        )
+    return content, source.sha256, check_video(content)
+
+
+def _key(run: Run, job: RowMapping) -> str:
+    """The name the video was promised; once it is committed it stays."""
+    if job["key"]:
+        return str(job["key"])
+    return render_output(
+        job["output"], batch=run.batch.name, row_id=job["row_id"], take=job["take"],
+        revision=job["revision"], labels=job["labels"],
+    )  # fmt: skip
+
+
+async def _sidecar(run: Run, job_id: JobId, stored: Stored) -> None:
+    job = await run.book(reading.job, run.ledger, job_id)
+    attempts = await run.book(reading.attempts_of, run.ledger, job_id)
+    sidecar = sidecar_of(run.batch, run.settings.account, job, attempts, stored)
+    await run.carry(run.archive.put, sidecar_key(stored.key), sidecar.render(), JSON_TYPE)
+
+
+async def _not_yet(run: Run, job_id: JobId, error: Transient | Permanent) -> State:
+    """Keep the reason with the job; an archive that refuses stops the buying."""
+    kind: Any = error.error if isinstance(error, Permanent) else "archive_later"
+    await run.book(results.note_trouble, run.ledger, job_id,
+                   Why(error_type=kind, message=error.message))  # fmt: skip
+    if kind in ("archive_refused", "archive_full"):
+        run.archive_refused(error.message)
+    return State.COMPLETED

@@ -1,0 +1,221 @@
+"""Collect a submission: wait until fal is done with it, and settle what it says.
+
+A result that cannot be read is read again; it never causes a new generation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import assert_never
+
+from sqlalchemy import RowMapping
+
+from reelbatch.errors import Transient
+from reelbatch.fal.answers import (
+    CancelAnswer,
+    Completed,
+    FailedResult,
+    Gone,
+    GoodResult,
+    NotYet,
+    Queued,
+    Submission,
+)
+from reelbatch.fal.endpoints import ENDPOINTS
+from reelbatch.fal.error_types import Family
+from reelbatch.jobs import JobId, RequestId, State
+from reelbatch.ledger import images, reading, results
+from reelbatch.ledger.answers import Why
+from reelbatch.ledger.results import Charge, Ending, Good
+from reelbatch.run.polling import Overdue
+from reelbatch.run.run import Run
+
+GONE_COUNTS_AFTER = timedelta(minutes=15)
+"""fal may forget a request for a while; only then the result counts as lost."""
+LOOK_AGAIN_SECONDS = 2.0
+IMAGE_NOT_LOADED = frozenset({"file_download_error", "image_load_error"})
+
+ENDINGS: dict[Family, Ending] = {
+    Family.TRANSIENT: "transient",
+    Family.THROTTLED: "transient",
+    Family.FLAKE: "transient",
+    Family.START_TIMEOUT: "start_timeout",
+    Family.CANCELLED: "cancelled",
+}
+
+
+async def collect(run: Run, job_id: JobId, *, left_behind: bool = False) -> State:
+    """See one submission through to its result; returns where the job stands then.
+
+    `left_behind`: another process submitted it, so it may be done already. SUBMITTED comes
+    back only when this process is leaving.
+    """
+    job = await run.book(reading.job, run.ledger, job_id)
+    submission = submission_of(job)
+    patient = job["cancel_asked_at"] is not None
+    if job["withdrawn"] and not patient and await _is_queued(run, submission):
+        if state := await _cancel(run, job, submission):
+            return state
+        patient = True
+    while not run.leaving.is_set():
+        ending = await run.poller.finished(
+            submission, age=_age(job), at_once=left_behind, patient=patient
+        )
+        left_behind = True
+        match ending:
+            case Overdue():
+                if state := await _cancel(run, job, submission):
+                    return state
+                patient = True
+            case Gone():
+                if state := await _missing(run, job):
+                    return state
+            case Completed(inference_seconds=seconds):
+                if state := await _result(run, job, submission, seconds):
+                    return state
+            case never:
+                assert_never(never)
+    return State.SUBMITTED
+
+
+def submission_of(job: RowMapping) -> Submission:
+    """fal's handle on the job's newest attempt."""
+    return Submission(
+        request_id=RequestId(job["request_id"]), status_url=job["status_url"],
+        response_url=job["response_url"], cancel_url=job["cancel_url"],
+    )  # fmt: skip
+
+
+def _age(job: RowMapping) -> float:
+    accepted: datetime = job["answered_at"] or job["claimed_at"]
+    return max(0.0, time.time() - accepted.timestamp())
+
+
+async def _result(
+    run: Run, job: RowMapping, submission: Submission, seconds: float | None
+) -> State | None:
+    """Fetch the result and settle it; None where it has to be asked for again."""
+    output = ENDPOINTS[job["endpoint_id"]].output
+    try:
+        answer = await run.fal.result(submission, output=output)
+    except Transient as error:
+        await asyncio.sleep(error.retry_after or LOOK_AGAIN_SECONDS)
+        return None
+    match answer:
+        case GoodResult():
+            return await _good(run, job, answer, seconds)
+        case FailedResult():
+            return await _failed(run, job, answer)
+        case NotYet():
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            return None
+        case Gone():
+            return await _missing(run, job)
+        case never:
+            assert_never(never)
+
+
+async def _good(run: Run, job: RowMapping, answer: GoodResult, seconds: float | None) -> State:
+    good = Good(
+        payload=answer.payload, output_url=answer.output.url, output_bytes=answer.output.file_size,
+        inference_seconds=seconds,
+        billable_units=_text(answer.billable_units),
+    )  # fmt: skip
+    price = run.prices.of(job["endpoint_id"])
+    await run.book(results.settle_good, run.ledger, job["attempt_id"], good, price)
+    run.gate.place_freed()
+    run.heard("good")
+    return await _stands(run, job)
+
+
+async def _failed(run: Run, job: RowMapping, answer: FailedResult) -> State:
+    failure = answer.failure
+    if failure.error_type in IMAGE_NOT_LOADED and job["image_sha256"] and await _reload(run, job):
+        ending: Ending = "transient"
+    else:
+        ending = ENDINGS.get(failure.family, "permanent")
+    why = Why(
+        error_type=failure.error_type, message=failure.message, http_status=failure.http_status
+    )
+    await run.book(
+        results.settle_failed, run.ledger, job["attempt_id"], why, ending=ending,
+        charge=_charge(answer), price=run.prices.of(job["endpoint_id"]),
+    )  # fmt: skip
+    run.gate.place_freed()
+    if ending == "permanent":
+        run.heard(failure.error_type)
+    return await _stands(run, job)
+
+
+def _charge(answer: FailedResult) -> Charge:
+    """5xx is never billed; a 4xx may be, unless fal says 0 units (fal.md, section 5)."""
+    status = answer.failure.http_status or 0
+    if status >= 500 or status == 499 or answer.billable_units == Decimal(0):
+        return "none"
+    return "maybe"
+
+
+async def _reload(run: Run, job: RowMapping) -> bool:
+    """fal could not load an image we uploaded: forget the upload, once a job."""
+    location = job["image_location"] or ""
+    if location.startswith(("http://", "https://")) or job["transient_failures"]:
+        return False
+    await run.book(images.forget_upload, run.ledger, run.settings.account_id, job["image_sha256"])
+    return True
+
+
+async def _missing(run: Run, job: RowMapping) -> State | None:
+    """404 or 410 counts only after fifteen minutes of nothing else: then the result is lost."""
+    silence = await run.book(results.gone, run.ledger, job["attempt_id"])
+    now = await run.book(reading.job, run.ledger, job["id"])
+    if now["cancel_asked_at"]:
+        return await _end(run, job, "client_cancelled", "fal removed it.", "cancelled", "none")
+    if silence >= GONE_COUNTS_AFTER:
+        return await _end(run, job, "result_lost", "fal no longer knows the request.",
+                          "permanent", "lost")  # fmt: skip
+    await asyncio.sleep(5 * LOOK_AGAIN_SECONDS)
+    return None
+
+
+async def _end(
+    run: Run, job: RowMapping, kind: str, message: str, ending: Ending, charge: Charge
+) -> State:
+    why = Why(error_type=kind, message=message)
+    await run.book(
+        results.settle_failed, run.ledger, job["attempt_id"], why, ending=ending, charge=charge,
+        price=run.prices.of(job["endpoint_id"]),
+    )  # fmt: skip
+    run.gate.place_freed()
+    return await _stands(run, job)
+
+
+async def _is_queued(run: Run, submission: Submission) -> bool:
+    """A row that left the manifest is cancelled while it is queued, else collected."""
+    try:
+        return isinstance(await run.fal.status(submission), Queued)
+    except Transient:
+        return False
+
+
+async def _cancel(run: Run, job: RowMapping, submission: Submission) -> State | None:
+    """Ask fal to stop it, once; unless fal says that it is gone, it is collected all the same."""
+    try:
+        answer = await run.fal.cancel(submission)
+    except Transient as error:
+        await run.book(results.cancel_asked, run.ledger, job["attempt_id"], error.message)
+        return None
+    await run.book(results.cancel_asked, run.ledger, job["attempt_id"], answer)
+    if answer not in (CancelAnswer.REMOVED, CancelAnswer.NOT_FOUND):
+        return None
+    return await _end(run, job, "client_cancelled", "fal removed it.", "cancelled", "none")
+
+
+async def _stands(run: Run, job: RowMapping) -> State:
+    return (await run.book(reading.states_of, run.ledger, [job["id"]]))[job["id"]]
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

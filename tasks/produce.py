@@ -1,0 +1,128 @@
+"""Produce: a shard's journey. Each job goes on from whatever state it is in.
+
+`generate`, `sweep` and "run it again" are this same function over different jobs; there is
+no second path for recovery.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any, assert_never
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from reelbatch.jobs import JobId, RowId, State
+from reelbatch.ledger import answers, reading
+from reelbatch.run.run import Run
+from tasks.archive import archive
+from tasks.collect import collect
+from tasks.submit import submit
+
+OVERDUE_SECONDS = 60.0
+"""A job that somebody else drives is taken over when nothing has moved for so long."""
+SHARDS = 50
+
+Job = tuple[JobId, RowId, State]
+
+
+async def jobs_to_produce(run: Run) -> list[Job]:
+    """What this run sees through: its rows, and whatever of the batch is in flight."""
+    selected = set(run.selected) if run.selected is not None else None
+    found = await run.book(reading.jobs_to_drive, run.ledger, run.batch.id, selected=selected)
+    return [(job_id, row_id, state) for job_id, row_id, state, _ in found]
+
+
+async def produce_all(run: Run, jobs: Sequence[Job]) -> None:
+    """Take up one shard after the other, as long as the window has room for more."""
+    async with asyncio.TaskGroup() as group:
+        for shard in shards_of(jobs):
+            await _room(run)
+            run.unsubmitted += len(shard)
+            group.create_task(produce_shard(name_of(shard), run, shard))
+
+
+def shards_of(jobs: Sequence[Job]) -> Iterator[list[Job]]:
+    """One row a shard while there are few, about fifty shards where there are many."""
+    by_row = [list(group) for _, group in groupby(jobs, key=lambda job: job[1])]
+    size = max(1, -(-len(by_row) // SHARDS))
+    for first in range(0, len(by_row), size):
+        yield [job for row in by_row[first : first + size] for job in row]
+
+
+def name_of(shard: Sequence[Job]) -> str:
+    """The rows of a shard, for Prefect's page."""
+    first, last = shard[0][1], shard[-1][1]
+    return first if first == last else f"{first} to {last}"
+
+
+async def _room(run: Run) -> None:
+    while run.unsubmitted >= run.window and not run.gate.closed.is_set():
+        run.room.clear()
+        await run.room.wait()
+
+
+@task(name="produce", task_run_name="{name}", cache_policy=NO_CACHE, log_prints=False)
+async def produce_shard(name: str, run: Run, jobs: Sequence[Job]) -> None:
+    """See every job of a shard through, side by side."""
+    work = [asyncio.create_task(produce(run, job_id, state)) for job_id, _, state in jobs]
+    gone = asyncio.create_task(run.gone.wait())
+    try:
+        await _all_of(work, gone)
+    finally:
+        for one in (*work, gone):
+            one.cancel()
+        await asyncio.gather(*work, gone, return_exceptions=True)
+
+
+async def _all_of(work: Sequence[asyncio.Task[None]], gone: asyncio.Task[bool]) -> None:
+    """Until all is done, something breaks, or everybody is to go."""
+    waiting: set[asyncio.Task[Any]] = {*work, gone}
+    while len(waiting) > 1 and not gone.done():
+        done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for one in done - {gone}:
+            one.result()
+
+
+async def produce(run: Run, job_id: JobId, state: State) -> None:
+    """Advance one job until it is archived, failed or in doubt, or this run may not go on."""
+    left_behind = state is not State.PENDING
+    waits = True
+    while True:
+        if waits and state is not State.PENDING:
+            waits = False
+            run.submitted_one()
+        match state:
+            case State.PENDING:
+                if run.gate.closed.is_set():
+                    break
+                state = await submit(run, job_id)
+            case State.SUBMITTED if not left_behind and job_id not in run.mine:
+                state = await run.elsewhere.changed(job_id, state, patience=_patience(run))
+                left_behind = True
+            case State.SUBMITTED:
+                state = await collect(run, job_id, left_behind=left_behind)
+                if state is State.SUBMITTED:
+                    break
+            case State.SUBMITTING:
+                state = await run.elsewhere.changed(job_id, state, patience=OVERDUE_SECONDS)
+                if state is State.SUBMITTING:
+                    await run.book(answers.doubt_the_late, run.ledger, run.settings.account_id)
+            case State.COMPLETED:
+                state = await archive(run, job_id)
+                if state is State.COMPLETED:
+                    break
+            case State.IN_DOUBT | State.ARCHIVED | State.FAILED | State.CANCELLED:
+                break
+            case never:
+                assert_never(never)
+    if waits:
+        run.submitted_one()
+
+
+def _patience(run: Run) -> float:
+    """How long another process may take with a job before it counts as overdue."""
+    expected = run.poller.schedule.expected_seconds or run.poller.schedule.run_seconds or 0.0
+    return OVERDUE_SECONDS + 3 * expected

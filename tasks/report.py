@@ -1,0 +1,128 @@
+"""Report: the batch's index and batch.json in the archive, tables for Prefect, the totals.
+
+What the report says comes from the ledger, never from what this process remembers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_link_artifact, create_table_artifact
+from prefect.cache_policies import NO_CACHE
+
+from reelbatch.archive.batch_file import BatchFile, read_batch_file, write_batch_file
+from reelbatch.archive.index import write_index
+from reelbatch.errors import Permanent, Refused, Transient
+from reelbatch.jobs import BatchId
+from reelbatch.ledger import reading
+from reelbatch.money import as_text
+from reelbatch.run.run import Run
+from reelbatch.run.totals import Totals, read_totals
+
+TABLE_ROWS = 500
+"""Prefect's page gets slow with more; the index has all of them."""
+
+
+@task(name="report", cache_policy=NO_CACHE)
+async def report(run: Run) -> Totals:
+    """Write down how the batch stands, and return it."""
+    await run.carry(write_files, run)
+    totals = await run.book(totals_of, run)
+    await _publish(run, totals)
+    return totals
+
+
+def totals_of(run: Run) -> Totals:
+    return read_totals(
+        run.ledger, run.batch, selected=run.selected, stopped=run.stopped,
+        stop_detail=run.stop_detail, spent_before=run.batch.spent_usd,
+        elapsed_seconds=(datetime.now(UTC) - run.started_at).total_seconds(),
+        warnings=run.warnings,
+    )  # fmt: skip
+
+
+def write_files(run: Run) -> None:
+    """index.parquet, index.csv, batch.json. They can be written again: failing is a warning."""
+    name = BatchId(run.batch.name)
+    try:
+        write_index(run.archive, name, index_rows(run))
+        before = read_batch_file(run.archive, name)
+        totals = totals_of(run)
+        write_batch_file(
+            run.archive,
+            BatchFile(
+                batch=name, place=run.batch.place, ledger_id=run.ledger.id,
+                created_at=run.batch.created_at, updated_at=datetime.now(UTC),
+                manifests=_manifests(run, before), counts=_counts(totals),
+                spent_usd=totals.counts.spent_usd,
+            ),
+        )  # fmt: skip
+    except (Transient, Permanent, Refused) as error:
+        run.warnings.append(f"The index could not be written: {error}")
+
+
+def _manifests(run: Run, before: BatchFile | None) -> tuple[str, ...]:
+    kept = before.manifests if before else ()
+    return (*kept, *(key for key in run.manifest_keys if key not in kept))
+
+
+def _counts(totals: Totals) -> dict[str, int]:
+    names = ("jobs", "archived", "failed", "in_doubt", "cancelled", "remaining", "reused")
+    return {name: getattr(totals.counts, name) for name in names}
+
+
+def index_rows(run: Run) -> Iterator[Mapping[str, Any]]:
+    """Results beside the input columns, one row a take, in the manifest's order."""
+    for job in reading.everything(run.ledger, run.batch.id):
+        archived = job["archived_at"] is not None
+        yield {
+            "row_id": job["row_id"],
+            "take": job["take"],
+            "revision": job["revision"],
+            **job["arguments"],
+            "image": job["image_source"],
+            **job["labels"],
+            "status": job["state"],
+            "video": job["key"] if archived else None,
+            "sha256": job["sha256"] if archived else None,
+            "request_id": job["request_id"],
+            "cost_usd": as_text(job["cost_usd"]) if job["cost_usd"] is not None else None,
+            "error": job["error_type"],
+        }
+
+
+async def _publish(run: Run, totals: Totals) -> None:
+    """Tables for the flow run's page. Without a reachable Prefect the run goes on."""
+    failures = [
+        {"row": f.row_id, "take": f.take, "line": f.line, "error": f.error, "message": f.message}
+        for f in totals.failures[:TABLE_ROWS]
+    ]
+    try:
+        if failures:
+            await create_table_artifact(failures, key="failures", description="Failed takes")  # type: ignore[misc]
+        results = await run.book(_results, run)
+        await create_table_artifact(results, key="results", description=_bill(totals))  # type: ignore[misc]
+        if run.archive.uri.startswith("http"):
+            await create_link_artifact(run.archive.uri, key="archive")  # type: ignore[misc]
+    except Exception as error:
+        run.warnings.append(f"Prefect did not take the result tables: {type(error).__name__}")
+
+
+def _results(run: Run) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for row in index_rows(run):
+        if len(rows) == TABLE_ROWS:
+            break
+        rows.append({name: row[name] for name in ("row_id", "take", "status", "video", "cost_usd")})
+    return rows
+
+
+def _bill(totals: Totals) -> str:
+    counts = totals.counts
+    return (
+        f"{counts.archived} of {counts.jobs} archived in {totals.archive}; "
+        f"${as_text(totals.spent_usd)} spent in this run, ${as_text(counts.spent_usd)} in all."
+    )

@@ -1,0 +1,165 @@
+"""Submit a job: its image uploaded, a place claimed, one POST.
+
+The attempt is committed *before* the request leaves, and its token travels with it: if we
+die in between, the result still finds its job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any, assert_never
+
+from sqlalchemy import RowMapping
+
+from reelbatch.errors import Permanent, Transient
+from reelbatch.fal.answers import Accepted, Ambiguous, NotSent, Rejected
+from reelbatch.fal.error_types import Family
+from reelbatch.fal.failures import Failure, PermanentFailure
+from reelbatch.jobs import JobId, State
+from reelbatch.ledger import answers, claims, images, parking, reading
+from reelbatch.ledger.answers import Why
+from reelbatch.ledger.claims import Claim, Claimed, Moved, Reused, Stop, Wait
+from reelbatch.run.run import Run
+from tasks.upload import image_url
+
+LATE_SECONDS = claims.POST_BEGINS_WITHIN.total_seconds()
+
+PARKS: dict[Family, parking.ParkReason] = {
+    Family.LOCKED: "locked",
+    Family.AUTH: "auth",
+    Family.THROTTLED: "throttled",
+}
+
+
+async def submit(run: Run, job_id: JobId) -> State:
+    """Take the job to fal, once; returns where it stands then.
+
+    PENDING means that this run claims nothing more, or that the job has to wait its turn.
+    """
+    job = await run.book(reading.job, run.ledger, job_id)
+    try:
+        body = await body_of(run, job)
+    except (Transient, Permanent) as error:
+        return await _no_image(run, job, error)
+    begun = time.time()
+    match await run.gate.claim(lambda: _claim(run, job, body)):
+        case Claimed() as claimed:
+            return await _post(run, job, claimed, body)
+        case Reused():
+            return State.COMPLETED
+        case Wait() as wait:
+            return await _wait(run, job_id, wait, since=begun)
+        case Moved():
+            return (await run.book(reading.states_of, run.ledger, [job_id]))[job_id]
+        case Stop() as stop:
+            run.stop(stop.reason)
+            return State.PENDING
+        case None:
+            return State.PENDING
+        case never:
+            assert_never(never)
+
+
+async def body_of(run: Run, job: RowMapping) -> dict[str, Any]:
+    """The request body: the job's arguments, and where fal finds its image."""
+    body = dict(job["arguments"])
+    if job["image_location"]:
+        body["image_url"] = await image_url(run, job)
+    return body
+
+
+async def _claim(run: Run, job: RowMapping, body: Mapping[str, Any]) -> Claim:
+    """One try at the ledger; while the archive is behind, nobody buys more for it."""
+    if run.waiting_for_archive > run.window:
+        return Wait(reason="window")
+    terms = run.terms(job["endpoint_id"])
+    return await run.book(claims.claim, run.ledger, job["id"], body, terms)
+
+
+async def _post(run: Run, job: RowMapping, claimed: Claimed, body: Mapping[str, Any]) -> State:
+    """Send it once. Whatever interrupts us after this line leaves the job IN_DOUBT."""
+    if time.time() - claimed.claimed_at.timestamp() > LATE_SECONDS:
+        await run.book(answers.not_sent, run.ledger, claimed.attempt_id, "the machine slept",
+                       park=False)  # fmt: skip
+        return State.PENDING
+    answered = False
+    run.posts_on_the_wire += 1
+    try:
+        outcome = await run.fal.submit(
+            job["endpoint_id"], body, token=claimed.token,
+            start_timeout_seconds=run.settings.start_timeout,
+        )  # fmt: skip
+        state = await _write_down(run, job["id"], claimed.attempt_id, outcome)
+        answered = True
+        return state
+    finally:
+        run.posts_on_the_wire -= 1
+        if not answered:
+            answers.doubted(run.ledger, claimed.attempt_id, "our process ended while it waited")
+
+
+async def _write_down(
+    run: Run, job_id: str, attempt_id: str, outcome: Accepted | NotSent | Rejected | Ambiguous
+) -> State:
+    match outcome:
+        case Accepted(submission=submission):
+            handle = answers.Accepted(
+                request_id=submission.request_id, status_url=submission.status_url,
+                response_url=submission.response_url, cancel_url=submission.cancel_url,
+            )  # fmt: skip
+            await run.book(answers.accepted, run.ledger, attempt_id, handle)
+            run.mine.add(job_id)
+        case NotSent(reason=reason):
+            await run.book(answers.not_sent, run.ledger, attempt_id, reason, park=True)
+            run.gate.place_freed()
+        case Rejected(failure=failure, retry_after=seconds):
+            await _rejected(run, attempt_id, failure, seconds)
+        case Ambiguous(reason=reason):
+            await run.book(answers.doubted, run.ledger, attempt_id, reason)
+            run.gate.place_freed()
+        case never:
+            assert_never(never)
+    return (await run.book(reading.states_of, run.ledger, [job_id]))[job_id]
+
+
+async def _rejected(run: Run, attempt_id: str, failure: Failure, seconds: float | None) -> None:
+    park = PARKS.get(failure.family)
+    why = Why(
+        error_type=failure.error_type, message=failure.message, http_status=failure.http_status
+    )
+    await run.book(answers.rejected, run.ledger, attempt_id, why, park=park, retry_after=seconds)
+    run.gate.place_freed()
+    if park is None:
+        run.heard(failure.error_type)
+
+
+async def _wait(run: Run, job_id: JobId, wait: Wait, *, since: float) -> State:
+    """The job's own matter: a twin that is on its way, or a pause before the next attempt."""
+    if wait.job_id is not None:
+        twin = (await run.book(reading.states_of, run.ledger, [wait.job_id]))[wait.job_id]
+        await run.elsewhere.changed(wait.job_id, twin, patience=5.0)
+    elif wait.until is not None:
+        await _sleep_until_closed(run, wait.until.timestamp() - time.time())
+    return State.PENDING
+
+
+async def _sleep_until_closed(run: Run, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(max(0.01, seconds)):
+            await run.gate.closed.wait()
+    except TimeoutError:
+        return
+
+
+async def _no_image(run: Run, job: RowMapping, error: Transient | Permanent) -> State:
+    """The image cannot be brought to fal: that fails the job, and costs nothing."""
+    if isinstance(error, PermanentFailure) and (reason := PARKS.get(error.failure.family)):
+        run.stop("locked" if reason == "locked" else "auth", error.message)
+        return State.PENDING
+    kind = error.error if isinstance(error, Permanent) else "upload_failed"
+    why = Why(error_type=kind, message=error.message)
+    await run.book(images.failed, run.ledger, job["id"], why)
+    run.heard(kind)
+    return State.FAILED

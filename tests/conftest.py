@@ -1,0 +1,11 @@
+"""The real parts tests are made of, each in a file of its own under `tests/parts`."""
+
+from __future__ import annotations
+
+pytest_plugins = [
+    "tests.parts.command",
+    "tests.parts.emulator",
+    "tests.parts.postgres",
+    "tests.parts.prefect",
+    "tests.parts.weed",
+]

@@ -174,10 +174,11 @@ def _bucket_and_prefix(uri: str) -> tuple[str, str]:
     bucket, _, prefix = uri.partition("://")[2].partition("/")
     prefix = prefix.strip("/")
     if not bucket or not set(bucket) <= BUCKET_LETTERS:
-        raise Refused(f"{uri!r} names no bucket.", advice="Write s3://bucket/prefix.")
-    if prefix:
-        checked(prefix)
-    return bucket, prefix
+        raise Refused("The archive's URI names no bucket.", advice="Write s3://bucket/prefix.")
+    try:
+        return bucket, checked(prefix) if prefix else ""
+    except Permanent as error:
+        raise Refused(error.message, advice="Write s3://bucket/prefix.") from error
 
 
 def _client(session: boto3.session.Session, pool_size: int) -> S3Client:

@@ -106,5 +106,3 @@ def archive(faulty_s3: FaultyS3, monkeypatch: pytest.MonkeyPatch) -> Archive:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDOFATEST")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "a-secret-nobody-may-read")
     return open_archive("s3://reels/spring")
-
-

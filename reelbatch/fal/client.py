@@ -141,7 +141,7 @@ async def open_fal(
         calls = await stack.enter_async_context(opened(limits=CALLS))
         streams = await stack.enter_async_context(opened(limits=STREAMS))
         wire = Wire(settings, calls=calls, streams=streams, now=now)
-        yield Fal(wire, Uploads(settings))
+        yield Fal(wire, Uploads(settings, wire.credentials))
 
 
 def _connections(

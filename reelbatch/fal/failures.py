@@ -121,8 +121,8 @@ def _named_type(headers: Mapping[str, str], content: Any) -> str | None:
     candidates = [headers.get("x-fal-error-type")]
     if isinstance(content, dict):
         candidates += [content.get("error_type"), _get(content.get("error"), "type")]
-    details = [_get(detail, "type") for detail in _details(content)]
-    candidates += [kind for kind in details if kind in ERROR_TYPES] + details
+    details = [str(_get(detail, "type") or "") for detail in _details(content)]
+    candidates += sorted(details, key=lambda kind: kind not in ERROR_TYPES)
     for kind in candidates:
         if isinstance(kind, str) and _TYPE.fullmatch(kind):
             return kind

@@ -19,12 +19,10 @@ SILENCE_SECONDS = 120.0
 EVENT_CAP_BYTES = 1024 * 1024
 
 
-async def stream_status(
-    wire: Wire, submission: Submission, *, silence_seconds: float = SILENCE_SECONDS
-) -> AsyncGenerator[Status, None]:
+async def stream_status(wire: Wire, submission: Submission) -> AsyncGenerator[Status, None]:
     """Every change until Completed or Gone. Raises Transient if it breaks off before."""
     url = f"{submission.status_url}/stream?logs=0"
-    async with wire.listen(url, silence_seconds=silence_seconds) as response:
+    async with wire.listen(url, silence_seconds=SILENCE_SECONDS) as response:
         if response.status_code != 200:
             yield status_in(await wire.reply(response))
             return

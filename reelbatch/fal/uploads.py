@@ -7,6 +7,7 @@ names, and hide the first error behind a second.
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ import httpx
 from reelbatch.config import Settings
 from reelbatch.errors import ReelbatchError, Transient
 from reelbatch.fal.constants import point_fal_client
+from reelbatch.fal.credentials import Credentials
 from reelbatch.fal.error_types import Family
 from reelbatch.fal.failures import PermanentFailure, classify, failure_of
 from reelbatch.fal.retry_after import retry_after_seconds
@@ -23,14 +25,16 @@ if TYPE_CHECKING:
     from fal_client import AsyncClient
 
 GIVEN_UP_SECONDS = 300.0
+UNREADABLE = (httpx.HTTPError, httpx.InvalidURL, KeyError, ValueError, TypeError)
 TRY_AGAIN = {Family.TRANSIENT, Family.THROTTLED, Family.FLAKE}
 
 
 class Uploads:
     """fal-client's uploader for one event loop: it keeps a token and connections of that loop."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, credentials: Credentials) -> None:
         self._settings = settings
+        self._credentials = credentials
         self._client: AsyncClient | None = None
 
     async def upload(self, content: bytes, content_type: str, file_name: str) -> str:
@@ -41,15 +45,24 @@ class Uploads:
                 url = await client.upload(
                     content,
                     content_type,
-                    file_name,
+                    _header_safe(file_name),
                     repository="fal_v3",
                     fallback_repository=[],
                 )
         except TimeoutError as error:
             raise Transient("The upload to fal took too long.") from error
         except Exception as error:
-            raise _translated(error) from error
+            raise self._translated(error) from None  # its words may repeat the key
         return _usable(url)
+
+    def _translated(self, error: Exception) -> Exception:
+        """fal-client raises its own, httpx's, and Python's for answers it cannot read."""
+        response = getattr(error, "response", None)
+        if isinstance(response, httpx.Response):
+            return _refused(response, self._credentials.without_key(response.content))
+        if isinstance(error, UNREADABLE):
+            return Transient(f"The upload to fal failed ({type(error).__name__}).")
+        return error
 
     def _ready(self) -> AsyncClient:
         """fal_client reads the environment when it is imported: late, and told everything."""
@@ -64,23 +77,18 @@ class Uploads:
         return self._client
 
 
-def _translated(error: Exception) -> Exception:
-    """fal-client raises its own, httpx's, and KeyError or ValueError for answers it cannot read."""
-    response = getattr(error, "response", None)
-    if isinstance(response, httpx.Response):
-        return _refused(response)
-    if isinstance(error, httpx.HTTPError | KeyError | ValueError):
-        return Transient(f"The upload to fal failed ({type(error).__name__}).")
-    return error
-
-
-def _refused(response: httpx.Response) -> ReelbatchError:
-    failure = classify(response.status_code, response.headers, response.content)
+def _refused(response: httpx.Response, body: bytes) -> ReelbatchError:
+    failure = classify(response.status_code, response.headers, body)
     message = f"fal did not take the upload: {failure.message}"
     if failure.family in TRY_AGAIN:
         header, date = response.headers.get("retry-after"), response.headers.get("date")
         return Transient(message, retry_after=retry_after_seconds(header, date))
     return PermanentFailure(message, failure)
+
+
+def _header_safe(file_name: str) -> str:
+    """The name travels in a header: ASCII only, and its end is what matters."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", file_name)[-100:] or "image"
 
 
 def _usable(url: object) -> str:

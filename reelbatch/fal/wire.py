@@ -69,12 +69,12 @@ class Wire:
         *,
         headers: dict[str, str] | None = None,
         content: bytes | None = None,
-        seconds: float = CALL_SECONDS,
+        seconds: float | None = None,
         cap: int = BODY_CAP_BYTES,
     ) -> Reply:
         """One request, one answer. Raises NotConnected or NoAnswer, both Transient."""
         request = self._request(method, url, headers or {}, content)
-        deadline = asyncio.get_running_loop().time() + seconds
+        deadline = _in(CALL_SECONDS if seconds is None else seconds)
         sent_at = self._now()
         response = await _answer(self._calls, request, deadline)
         try:
@@ -89,7 +89,7 @@ class Wire:
         """An answer to read as it comes, on a connection of its own."""
         request = self._request("GET", url, {"Accept": "text/event-stream"}, None)
         request.extensions["timeout"] = {**TIMEOUTS, "read": silence_seconds}
-        deadline = asyncio.get_running_loop().time() + CALL_SECONDS
+        deadline = _in(CALL_SECONDS)
         response = await _answer(self._streams, request, deadline)
         try:
             yield response
@@ -98,7 +98,7 @@ class Wire:
 
     async def reply(self, response: httpx.Response) -> Reply:
         """The rest of an answer that turned out to be none to listen to."""
-        deadline = asyncio.get_running_loop().time() + CALL_SECONDS
+        deadline = _in(CALL_SECONDS)
         return await self._reply(response, BODY_CAP_BYTES, deadline)
 
     async def _reply(self, response: httpx.Response, cap: int, deadline: float) -> Reply:
@@ -120,6 +120,11 @@ class Wire:
             content=content,
             extensions={"timeout": TIMEOUTS},
         )
+
+
+def _in(seconds: float) -> float:
+    """That far ahead on the loop's own clock."""
+    return asyncio.get_running_loop().time() + seconds
 
 
 async def _answer(

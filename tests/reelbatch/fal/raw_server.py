@@ -33,6 +33,9 @@ class RawServer:
     """`then` says what happens to the next request; the last one said holds for all after it."""
 
     url: str = ""
+    connections: int = 0
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once a client has hung up."""
     requests: list[RawRequest] = field(default_factory=list)
     _acts: deque[Act] = field(default_factory=deque)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -41,7 +44,13 @@ class RawServer:
         self._acts.append(act)
         return self
 
+    def becomes(self, act: Act) -> RawServer:
+        """Forget what was said before."""
+        self._acts.clear()
+        return self.then(act)
+
     def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         task = asyncio.ensure_future(self._connection(reader, writer))
         self._tasks.add(task)
 
@@ -54,6 +63,7 @@ class RawServer:
         except ConnectionError:
             pass
         finally:
+            self.closed.set()
             writer.close()
 
     async def stop(self) -> None:

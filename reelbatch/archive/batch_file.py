@@ -17,8 +17,8 @@ from reelbatch.archive.contract import Archive, KeyTaken
 from reelbatch.archive.keys import plain
 from reelbatch.errors import Refused
 from reelbatch.jobs import BatchId
-from reelbatch.media.places import without_query
 from reelbatch.money import as_text
+from reelbatch.urls import without_query
 
 SCHEMA_VERSION: Literal[1] = 1
 JSON_TYPE = "application/json"

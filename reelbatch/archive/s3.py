@@ -25,7 +25,7 @@ from reelbatch.archive.s3_faults import (
     read_code,
 )
 from reelbatch.errors import Permanent, Refused, Transient
-from reelbatch.media.places import without_query
+from reelbatch.urls import without_query
 
 if TYPE_CHECKING:
     import boto3.session

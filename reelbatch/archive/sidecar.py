@@ -21,9 +21,8 @@ from pydantic import (
 from reelbatch import __version__
 from reelbatch.errors import Permanent
 from reelbatch.jobs import Arguments
-from reelbatch.media.mp4 import Media
-from reelbatch.media.places import without_query
 from reelbatch.money import as_text
+from reelbatch.urls import without_query
 
 SCHEMA_VERSION: Literal[1] = 1
 AI_GENERATED = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
@@ -96,7 +95,7 @@ class AudioFacts(_Part):
 
 
 class MediaFacts(_Part):
-    """What the probe saw; make it with `MediaFacts.of`."""
+    """What the probe saw; `MediaFacts.model_validate` takes its `Media` as a dictionary too."""
 
     duration_seconds: float
     fps: float
@@ -105,10 +104,6 @@ class MediaFacts(_Part):
     height: int
     video_codec: str
     audio: AudioFacts | None
-
-    @classmethod
-    def of(cls, media: Media) -> MediaFacts:
-        return cls.model_validate(media, from_attributes=True)
 
 
 class AiDisclosure(_Part):

@@ -32,8 +32,8 @@ from reelbatch.media.places import (
     addresses,
     refused,
     resolve_by_dns,
-    without_query,
 )
+from reelbatch.urls import without_query
 
 MAX_REDIRECTS = 5
 CHUNK_BYTES = 1024 * 1024

@@ -14,27 +14,13 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from reelbatch.config import is_loopback
 from reelbatch.errors import Permanent, Transient
+from reelbatch.urls import without_query
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolver = Callable[[str, int], tuple[str, ...]]
 """Host and port to addresses. Raises OSError where the name has none."""
 
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-
-
-def without_query(url: str) -> str:
-    """The URL as it may be shown and kept: no user, query or fragment, for they hold secrets.
-
-    A `data:` URI keeps its type only; what is no web address (a path, an s3:// key) stays.
-    """
-    if url.startswith("data:"):
-        return url.partition(",")[0]
-    if not url.lower().startswith(("http://", "https://")):
-        return url
-    bare = url.partition("?")[0].partition("#")[0]
-    scheme, _, rest = bare.partition("://")
-    authority, slash, path = rest.partition("/")
-    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
 
 
 @dataclass(frozen=True, kw_only=True)

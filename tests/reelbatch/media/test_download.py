@@ -15,7 +15,8 @@ import trustme
 
 from reelbatch.errors import Permanent, Transient
 from reelbatch.media.download import Downloader
-from reelbatch.media.places import Places, without_query
+from reelbatch.media.places import Places
+from reelbatch.urls import without_query
 
 MB = 1024 * 1024
 CONTENT = bytes(range(256)) * 4096

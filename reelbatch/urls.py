@@ -1,0 +1,18 @@
+"""URLs as they may be shown and kept."""
+
+from __future__ import annotations
+
+
+def without_query(url: str) -> str:
+    """The URL without user, query and fragment, which hold the secrets of presigned links.
+
+    A `data:` URI keeps its type only; what is no web address (a path, an s3:// key) stays.
+    """
+    if url.startswith("data:"):
+        return url.partition(",")[0]
+    if not url.lower().startswith(("http://", "https://")):
+        return url
+    bare = url.partition("?")[0].partition("#")[0]
+    scheme, _, rest = bare.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"

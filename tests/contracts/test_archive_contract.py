@@ -28,7 +28,7 @@ def _keep(archive: Archive, content: bytes, key: str = KEY) -> Stored:
     return archive.put_once(key, content, sha256=_sha256(content), content_type="video/mp4")
 
 
-@pytest.fixture(params=["directory", "moto_s3", "seaweed_s3"])
+@pytest.fixture(params=["directory", "moto_s3", "weed"])
 def archive(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Archive]:
@@ -36,9 +36,8 @@ def archive(
         yield open_archive(str(tmp_path / "archive"))
         return
     server: Any = request.getfixturevalue(request.param)
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", server.endpoint_url)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", server.access_key)
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", server.secret_key)
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
     yield open_archive(f"s3://{server.new_bucket()}/some/prefix")
 
 

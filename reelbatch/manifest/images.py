@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from reelbatch.errors import Permanent, Transient
@@ -21,6 +22,9 @@ from reelbatch.media.places import is_public
 from reelbatch.media.remote import Remote
 
 AT_ONCE = 8
+RETRIES = 100
+PAUSES_SECONDS = (0.5, 2.0)
+PATIENCE_SECONDS = 10.0
 WIDEST = 2.5
 """Ovi's own resolutions go from 448x1120 to 1120x448 (fal.md, section 14)."""
 SMALLEST = 256
@@ -36,6 +40,9 @@ class Looking:
     remote: Remote
     fetch: bool = True
     known: Mapping[str, Image | str]
+    pause: Callable[[float], None] = time.sleep
+    retries: Iterator[int] = field(default_factory=lambda: iter(range(RETRIES)))
+    """For all images together: a dead network should say so soon."""
 
     def all(self, images: Iterable[Image]) -> dict[str, Looked]:
         """Every distinct location's image, or why it cannot be used."""
@@ -53,7 +60,7 @@ class Looking:
             if not self.fetch:
                 return image
         try:
-            content = read_image(image.location, remote=self.remote)
+            content = self._patiently(image.location)
             facts = check_image(content)
         except (Permanent, Transient) as problem:
             return problem
@@ -64,6 +71,17 @@ class Looking:
             width=facts.width,
             height=facts.height,
         )
+
+    def _patiently(self, location: str) -> bytes:
+        """Its bytes, asked for again where that may help: ten thousand images meet some flake."""
+        for pause_seconds in PAUSES_SECONDS:
+            try:
+                return read_image(location, remote=self.remote)
+            except Transient as problem:
+                if next(self.retries, None) is None:
+                    raise
+                self.pause(min(problem.retry_after or 0, PATIENCE_SECONDS) or pause_seconds)
+        return read_image(location, remote=self.remote)
 
 
 def image_named(reference: str, folder: str) -> Image:

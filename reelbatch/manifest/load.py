@@ -123,7 +123,7 @@ def _odd_images(rows: Iterable[Row]) -> Iterator[Fault]:
         elif lint := odd_about(row.image):
             yield _warning(row, *lint)
     if unread:
-        message = f"{len(unread)} remote images were not read; they are taken on trust."
+        message = f"Remote images were taken on trust, not read: {len(unread)}."
         yield _warning(unread[0], "image-unread", message, "Leave out --no-fetch to check them.")
 
 

@@ -38,7 +38,7 @@ def _misfit(endpoint: Endpoint, column: str, problem: dict[str, Any]) -> Permane
         case "greater_than_equal" | "less_than_equal":
             limit = problem["msg"].removeprefix("Input should be ")
             return Permanent(
-                f"{column} {value} is out of range: {endpoint.id} takes {limit}.",
+                f"{column} {problem['input']} is out of range: it must be {limit}.",
                 error=f"{short}_out_of_range",
             )
         case "literal_error":

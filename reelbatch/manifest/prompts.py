@@ -77,7 +77,7 @@ def _lint_length(prompt: str, speech: Speech) -> Iterator[Lint]:
             code="speech-too-long",
             message=f"The speech takes about {seconds:.0f} s; "
             f"the clip has {speech.clip_seconds:.0f} s.",
-            advice=f"Say at most {speech.clip_seconds * speech.words_per_second:.0f} words.",
+            advice=f"Say at most {int(speech.clip_seconds * speech.words_per_second)} words.",
         )
 
 

@@ -64,8 +64,9 @@ class _Head:
         return ""
 
     def name(self) -> str:
+        """The batch's name; it may hold `{date}`, which whoever runs it fills in."""
         name = self.text("name")
-        if name and (reason := unsafe_because(name)):
+        if name and (reason := unsafe_because(name.replace("{date}", "2026-01-01"))):
             self.wrong("name", "unsafe", f"The name {shown(name)} {reason}.", "It is a folder.")
             return self.source.stem
         return name or self.source.stem

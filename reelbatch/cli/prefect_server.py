@@ -10,6 +10,7 @@ Server settings, timings and the order of ending: prefect.md, "Server settings" 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import threading
@@ -46,6 +47,10 @@ CLIENT_SETTINGS = {
 }
 
 
+# Loggers outside Prefect's own tree: its logging level does not reach them.
+TALKATIVE = ("EventsWorker", "APILogWorker")
+
+
 class LocalPrefect:
     """Prefect for this process: a server of our own, or none where the user runs one."""
 
@@ -63,6 +68,8 @@ class LocalPrefect:
         """Start it in the background and point Prefect, once imported, at it."""
         for name, value in CLIENT_SETTINGS.items():
             environment.setdefault(name, value)
+        for worker in TALKATIVE:
+            logging.getLogger(worker).setLevel(logging.ERROR)
         if url := environment.get("PREFECT_API_URL"):
             return cls(url)
         home = take_home(home_path(environment))

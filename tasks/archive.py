@@ -104,9 +104,13 @@ def _key(run: Run, job: RowMapping) -> str:
     if job["key"]:
         return str(job["key"])
     return render_output(
-        job["output"], batch=run.batch.name, row_id=job["row_id"], take=job["take"],
-        revision=job["revision"], labels=job["labels"],
-    )  # fmt: skip
+        job["output"],
+        batch=run.batch.name,
+        row_id=job["row_id"],
+        take=job["take"],
+        revision=job["revision"],
+        labels=job["labels"],
+    )
 
 
 async def _sidecar(run: Run, job_id: JobId, stored: Stored) -> None:
@@ -119,8 +123,9 @@ async def _sidecar(run: Run, job_id: JobId, stored: Stored) -> None:
 async def _not_yet(run: Run, job_id: JobId, error: Transient | Permanent) -> State:
     """Keep the reason with the job; an archive that refuses stops the buying."""
     kind: Any = error.error if isinstance(error, Permanent) else "archive_later"
-    await run.book(results.note_trouble, run.ledger, job_id,
-                   Why(error_type=kind, message=error.message))  # fmt: skip
+    await run.book(
+        results.note_trouble, run.ledger, job_id, Why(error_type=kind, message=error.message)
+    )
     if kind in ("archive_refused", "archive_full"):
         run.archive_refused(error.message)
     return State.COMPLETED

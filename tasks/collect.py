@@ -84,9 +84,11 @@ async def collect(run: Run, job_id: JobId, *, left_behind: bool = False) -> Stat
 def submission_of(job: RowMapping) -> Submission:
     """fal's handle on the job's newest attempt."""
     return Submission(
-        request_id=RequestId(job["request_id"]), status_url=job["status_url"],
-        response_url=job["response_url"], cancel_url=job["cancel_url"],
-    )  # fmt: skip
+        request_id=RequestId(job["request_id"]),
+        status_url=job["status_url"],
+        response_url=job["response_url"],
+        cancel_url=job["cancel_url"],
+    )
 
 
 def _age(job: RowMapping) -> float:
@@ -120,10 +122,12 @@ async def _result(
 
 async def _good(run: Run, job: RowMapping, answer: GoodResult, seconds: float | None) -> State:
     good = Good(
-        payload=answer.payload, output_url=answer.output.url, output_bytes=answer.output.file_size,
+        payload=answer.payload,
+        output_url=answer.output.url,
+        output_bytes=answer.output.file_size,
         inference_seconds=seconds,
         billable_units=_text(answer.billable_units),
-    )  # fmt: skip
+    )
     price = run.prices.of(job["endpoint_id"])
     await run.book(results.settle_good, run.ledger, job["attempt_id"], good, price)
     run.gate.place_freed()
@@ -141,9 +145,14 @@ async def _failed(run: Run, job: RowMapping, answer: FailedResult) -> State:
         error_type=failure.error_type, message=failure.message, http_status=failure.http_status
     )
     await run.book(
-        results.settle_failed, run.ledger, job["attempt_id"], why, ending=ending,
-        charge=_charge(answer), price=run.prices.of(job["endpoint_id"]),
-    )  # fmt: skip
+        results.settle_failed,
+        run.ledger,
+        job["attempt_id"],
+        why,
+        ending=ending,
+        charge=_charge(answer),
+        price=run.prices.of(job["endpoint_id"]),
+    )
     run.gate.place_freed()
     if ending == "permanent":
         run.heard(failure.error_type)
@@ -174,8 +183,9 @@ async def _missing(run: Run, job: RowMapping) -> State | None:
     if now["cancel_asked_at"]:
         return await _end(run, job, "client_cancelled", "fal removed it.", "cancelled", "none")
     if silence >= GONE_COUNTS_AFTER:
-        return await _end(run, job, "result_lost", "fal no longer knows the request.",
-                          "permanent", "lost")  # fmt: skip
+        return await _end(
+            run, job, "result_lost", "fal no longer knows the request.", "permanent", "lost"
+        )
     await asyncio.sleep(5 * LOOK_AGAIN_SECONDS)
     return None
 
@@ -185,9 +195,14 @@ async def _end(
 ) -> State:
     why = Why(error_type=kind, message=message)
     await run.book(
-        results.settle_failed, run.ledger, job["attempt_id"], why, ending=ending, charge=charge,
+        results.settle_failed,
+        run.ledger,
+        job["attempt_id"],
+        why,
+        ending=ending,
+        charge=charge,
         price=run.prices.of(job["endpoint_id"]),
-    )  # fmt: skip
+    )
     run.gate.place_freed()
     return await _stands(run, job)
 

@@ -68,9 +68,12 @@ def take_batch(
         return _known_batch(request, ledger)
     settings = _with_archive(plan, ledger)
     batch = open_the_batch(
-        settings, ledger, plan.batch_name, place=plan.manifest.place,
+        settings,
+        ledger,
+        plan.batch_name,
+        place=plan.manifest.place,
         named_by_hand=request.batch is not None,
-    )  # fmt: skip
+    )
     return batch, settings
 
 
@@ -122,10 +125,14 @@ async def enter(run: Run, plan: Plan | None) -> None:
     }
     await run.book(batches.remember_images, run.ledger, remote)
     await run.book(
-        entering.enter, run.ledger, run.batch, plan.manifest.rows,
+        entering.enter,
+        run.ledger,
+        run.batch,
+        plan.manifest.rows,
         selected=set(plan.selected) if plan.selected is not None else None,
-        complete=plan.complete, fresh_key=fresh_key(plan.request),
-    )  # fmt: skip
+        complete=plan.complete,
+        fresh_key=fresh_key(plan.request),
+    )
 
 
 def fresh_key(request: GenerateRequest) -> str | None:
@@ -147,15 +154,23 @@ def keep_manifest(archive: Archive, batch: Batch, ledger_id: str, plan: Plan) ->
     key = manifest_key(name, content, plan.manifest.file_name)
     now = datetime.now(UTC)
     mark = BatchFile(
-        batch=name, place=plan.manifest.place, ledger_id=ledger_id, created_at=batch.created_at,
-        updated_at=now, manifests=(key,), counts={}, spent_usd=batch.spent_usd,
-    )  # fmt: skip
+        batch=name,
+        place=plan.manifest.place,
+        ledger_id=ledger_id,
+        created_at=batch.created_at,
+        updated_at=now,
+        manifests=(key,),
+        counts={},
+        spent_usd=batch.spent_usd,
+    )
     try:
         claim_batch(archive, mark)
         archive.put_once(
-            key, content, sha256=hashlib.sha256(content).hexdigest(),
+            key,
+            content,
+            sha256=hashlib.sha256(content).hexdigest(),
             content_type="application/octet-stream",
-        )  # fmt: skip
+        )
     except (Transient, Permanent) as error:
         raise as_refusal(error) from error
     return key

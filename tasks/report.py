@@ -37,11 +37,15 @@ async def report(run: Run) -> Totals:
 
 def totals_of(run: Run) -> Totals:
     return read_totals(
-        run.ledger, run.batch, selected=run.selected, stopped=run.stopped,
-        stop_detail=run.stop_detail, spent_before=run.batch.spent_usd,
+        run.ledger,
+        run.batch,
+        selected=run.selected,
+        stopped=run.stopped,
+        stop_detail=run.stop_detail,
+        spent_before=run.batch.spent_usd,
         elapsed_seconds=(datetime.now(UTC) - run.started_at).total_seconds(),
         warnings=run.warnings,
-    )  # fmt: skip
+    )
 
 
 def write_files(run: Run) -> None:
@@ -54,12 +58,16 @@ def write_files(run: Run) -> None:
         write_batch_file(
             run.archive,
             BatchFile(
-                batch=name, place=run.batch.place, ledger_id=run.ledger.id,
-                created_at=run.batch.created_at, updated_at=datetime.now(UTC),
-                manifests=_manifests(run, before), counts=_counts(totals),
+                batch=name,
+                place=run.batch.place,
+                ledger_id=run.ledger.id,
+                created_at=run.batch.created_at,
+                updated_at=datetime.now(UTC),
+                manifests=_manifests(run, before),
+                counts=_counts(totals),
                 spent_usd=totals.counts.spent_usd,
             ),
-        )  # fmt: skip
+        )
     except (Transient, Permanent, Refused) as error:
         run.warnings.append(f"The index could not be written: {error}")
 

@@ -81,16 +81,19 @@ async def _claim(run: Run, job: RowMapping, body: Mapping[str, Any]) -> Claim:
 async def _post(run: Run, job: RowMapping, claimed: Claimed, body: Mapping[str, Any]) -> State:
     """Send it once. Whatever interrupts us after this line leaves the job IN_DOUBT."""
     if time.time() - claimed.claimed_at.timestamp() > LATE_SECONDS:
-        await run.book(answers.not_sent, run.ledger, claimed.attempt_id, "the machine slept",
-                       park=False)  # fmt: skip
+        await run.book(
+            answers.not_sent, run.ledger, claimed.attempt_id, "the machine slept", park=False
+        )
         return State.PENDING
     answered = False
     run.posts_on_the_wire += 1
     try:
         outcome = await run.fal.submit(
-            job["endpoint_id"], body, token=claimed.token,
+            job["endpoint_id"],
+            body,
+            token=claimed.token,
             start_timeout_seconds=run.settings.start_timeout,
-        )  # fmt: skip
+        )
         state = await _write_down(run, job["id"], claimed.attempt_id, outcome)
         answered = True
         return state
@@ -106,9 +109,11 @@ async def _write_down(
     match outcome:
         case Accepted(submission=submission):
             handle = answers.Accepted(
-                request_id=submission.request_id, status_url=submission.status_url,
-                response_url=submission.response_url, cancel_url=submission.cancel_url,
-            )  # fmt: skip
+                request_id=submission.request_id,
+                status_url=submission.status_url,
+                response_url=submission.response_url,
+                cancel_url=submission.cancel_url,
+            )
             await run.book(answers.accepted, run.ledger, attempt_id, handle)
             run.mine.add(job_id)
         case NotSent(reason=reason):

@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, select
 
 from reelbatch.jobs import State
 from reelbatch.ledger import bills, parking
-from reelbatch.ledger.claims import lock_account
 from reelbatch.ledger.engine import Ledger, now
+from reelbatch.ledger.posts import Post, lock_post
 from reelbatch.ledger.schema import attempts, jobs
 
 LATE = timedelta(seconds=45)
@@ -43,29 +43,42 @@ class Why:
 def accepted(ledger: Ledger, attempt_id: str, answer: Accepted) -> bool:
     """fal took the request. False when another request already stands on this attempt."""
     with ledger.writing() as tx:
-        job, account, at = attempt_and_account(tx, attempt_id)
-        held = select(attempts.c.request_id).where(attempts.c.id == attempt_id)
-        known = tx.execute(held).scalar()
-        if known is not None:
-            return bool(known == answer.request_id)
-        _answered(tx, attempt_id, "accepted", at, request_id=answer.request_id,
-                  status_url=answer.status_url, response_url=answer.response_url,
-                  cancel_url=answer.cancel_url)  # fmt: skip
-        parking.lift(tx, account)
+        post = lock_post(tx, attempt_id)
+        if post.request_id is not None:
+            return post.request_id == answer.request_id
+        if _belongs_to_another(tx, answer.request_id):
+            return False
+        handle = {name: getattr(answer, name) for name in Accepted.__dataclass_fields__}
+        if post.is_settled:
+            _write(tx, post, **handle)
+            return True
+        _write(tx, post, outcome="accepted", answered_at=post.at, **handle)
+        parking.lift(tx, post.account, post.claimed_at)
         waiting = {State.SUBMITTING, State.IN_DOUBT, State.PENDING}
-        move(tx, job["id"], waiting, State.SUBMITTED, at, attempt_id=attempt_id)
+        if move(tx, post.job_id, waiting, State.SUBMITTED, post.at, attempt_id=attempt_id):
+            bills.reserve_again(tx, post)
         return True
+
+
+def _belongs_to_another(tx: Connection, request_id: str) -> bool:
+    held = select(attempts.c.id).where(attempts.c.request_id == request_id)
+    return tx.execute(held).first() is not None
 
 
 def not_sent(ledger: Ledger, attempt_id: str, reason: str, *, park: bool) -> None:
     """Nothing left this machine: the money is free and the job waits again."""
     with ledger.writing() as tx:
-        job, account, at = attempt_and_account(tx, attempt_id)
-        _answered(tx, attempt_id, "not_sent", at, error_type="not_sent", error_message=reason)
-        bills.release(tx, job, attempt_id, at)
+        post = lock_post(tx, attempt_id)
+        if not post.is_unanswered:
+            return
+        why = Why(error_type="not_sent", message=reason)
+        _answered(tx, post, "not_sent", why)
+        bills.release(tx, post)
         if park:
-            parking.park(tx, account, "unreachable", reason, at)
-        move(tx, job["id"], {State.SUBMITTING}, State.PENDING, at, attempt_id=attempt_id)
+            parking.park(tx, post.account, "unreachable", reason, post.at, attempt_id=attempt_id)
+        else:
+            parking.probe_ended(tx, post.account, attempt_id)
+        _wait_again(tx, post, why)
 
 
 def rejected(
@@ -78,54 +91,89 @@ def rejected(
 ) -> None:
     """fal said no. An account's trouble leaves the job waiting; its own fails it."""
     with ledger.writing() as tx:
-        job, account, at = attempt_and_account(tx, attempt_id)
-        _answered(tx, attempt_id, "rejected", at, http_status=why.http_status,
-                  error_type=why.error_type, error_message=why.message)  # fmt: skip
-        bills.release(tx, job, attempt_id, at)
+        post = lock_post(tx, attempt_id)
+        if not post.is_unanswered:
+            return
+        _answered(tx, post, "rejected", why)
+        bills.release(tx, post)
         if park:
-            parking.park(tx, account, park, why.message, at, retry_after=retry_after)
-            move(tx, job["id"], {State.SUBMITTING, State.IN_DOUBT}, State.PENDING, at,
-                 attempt_id=attempt_id)  # fmt: skip
+            parking.park(
+                tx,
+                post.account,
+                park,
+                why.message,
+                post.at,
+                retry_after=retry_after,
+                attempt_id=attempt_id,
+            )
+            _wait_again(tx, post, why)
         else:
-            parking.lift(tx, account)
-            move(tx, job["id"], {State.SUBMITTING, State.IN_DOUBT}, State.FAILED, at,
-                 attempt_id=attempt_id, error_type=why.error_type,
-                 error_message=why.message)  # fmt: skip
+            parking.lift(tx, post.account, post.claimed_at)
+            _fail(tx, post, why)
 
 
 def doubted(ledger: Ledger, attempt_id: str, reason: str) -> None:
     """fal may have accepted: the money stays reserved, and nothing is sent again blindly."""
     with ledger.writing() as tx:
-        job, account, at = attempt_and_account(tx, attempt_id)
-        if move(tx, job["id"], {State.SUBMITTING}, State.IN_DOUBT, at, attempt_id=attempt_id):
-            _answered(tx, attempt_id, "in_doubt", at, error_type="in_doubt", error_message=reason)
-            parking.count_ambiguous(tx, account, reason, at)
+        post = lock_post(tx, attempt_id)
+        if _doubt(tx, post, reason):
+            parking.count_ambiguous(tx, post.account, attempt_id, reason, post.at)
 
 
 def doubt_the_late(ledger: Ledger, account_id: str) -> int:
     """Whoever sees a POST without an answer for 45 s makes it IN_DOUBT. Returns how many."""
     with ledger.reading() as tx:
         at = now(tx)
-        late = tx.execute(
-            select(jobs.c.attempt_id).where(
-                jobs.c.account_id == account_id,
-                jobs.c.state == State.SUBMITTING,
-                jobs.c.state_at < at - LATE,
+        late = (
+            tx.execute(
+                select(jobs.c.attempt_id).where(
+                    jobs.c.account_id == account_id,
+                    jobs.c.state == State.SUBMITTING,
+                    jobs.c.state_at < at - LATE,
+                )
             )
-        ).scalars().all()  # fmt: skip
-    for attempt_id in late:
-        _doubt_if_late(ledger, attempt_id)
-    return len(late)
+            .scalars()
+            .all()
+        )
+    return sum(_doubt_if_late(ledger, attempt_id) for attempt_id in late)
 
 
-def _doubt_if_late(ledger: Ledger, attempt_id: str) -> None:
+def _doubt_if_late(ledger: Ledger, attempt_id: str) -> bool:
     with ledger.writing() as tx:
-        job, _, at = attempt_and_account(tx, attempt_id)
-        if job["state"] != State.SUBMITTING or job["state_at"] >= at - LATE:
-            return
-        if move(tx, job["id"], {State.SUBMITTING}, State.IN_DOUBT, at, attempt_id=attempt_id):
-            _answered(tx, attempt_id, "in_doubt", at, error_type="in_doubt",
-                      error_message="no answer was written down: its process died")  # fmt: skip
+        post = lock_post(tx, attempt_id)
+        is_late = post.state_at < post.at - LATE
+        return is_late and _doubt(tx, post, "no answer was written down: its process died")
+
+
+def _doubt(tx: Connection, post: Post, reason: str) -> bool:
+    doubt = Why(error_type="in_doubt", message=reason)
+    submitting = {State.SUBMITTING}
+    if move(tx, post.job_id, submitting, State.IN_DOUBT, post.at, attempt_id=post.attempt_id):
+        _answered(tx, post, "in_doubt", doubt)
+        return True
+    return False
+
+
+def _wait_again(tx: Connection, post: Post, why: Why) -> None:
+    """Back to PENDING; a withdrawn job is wanted by nobody, so it ends here."""
+    if post.withdrawn:
+        _fail(tx, post, why)
+        return
+    on_the_wire = {State.SUBMITTING, State.IN_DOUBT}
+    move(tx, post.job_id, on_the_wire, State.PENDING, post.at, attempt_id=post.attempt_id)
+
+
+def _fail(tx: Connection, post: Post, why: Why) -> None:
+    move(
+        tx,
+        post.job_id,
+        {State.SUBMITTING, State.IN_DOUBT},
+        State.FAILED,
+        post.at,
+        attempt_id=post.attempt_id,
+        error_type=why.error_type,
+        error_message=why.message,
+    )
 
 
 def move(
@@ -150,19 +198,17 @@ def move(
     return bool(done.rowcount == 1)
 
 
-def attempt_and_account(tx: Connection, attempt_id: str) -> tuple[RowMapping, RowMapping, datetime]:
-    """The attempt's job, its locked account, and the time."""
-    found = select(jobs).join(attempts, attempts.c.job_id == jobs.c.id)
-    job = tx.execute(found.where(attempts.c.id == attempt_id)).mappings().one()
-    account = lock_account(tx, job["account_id"])
-    return job, account, now(tx)
-
-
-def _answered(
-    tx: Connection, attempt_id: str, outcome: str, at: datetime, **values: object
-) -> None:
-    tx.execute(
-        attempts.update()
-        .where(attempts.c.id == attempt_id)
-        .values(outcome=outcome, answered_at=at, **values)
+def _answered(tx: Connection, post: Post, outcome: str, why: Why) -> None:
+    _write(
+        tx,
+        post,
+        outcome=outcome,
+        answered_at=post.at,
+        http_status=why.http_status,
+        error_type=why.error_type,
+        error_message=why.message,
     )
+
+
+def _write(tx: Connection, post: Post, **values: object) -> None:
+    tx.execute(attempts.update().where(attempts.c.id == post.attempt_id).values(values))

@@ -90,10 +90,15 @@ def open_batch(
         if batch is None:
             tx.execute(
                 batches.insert().values(
-                    id=uuid4().hex[:16], account_id=account_id, name=name, place=place,
-                    named_by_hand=named_by_hand, archive=archive, created_at=now(tx),
+                    id=uuid4().hex[:16],
+                    account_id=account_id,
+                    name=name,
+                    place=place,
+                    named_by_hand=named_by_hand,
+                    archive=archive,
+                    created_at=now(tx),
                 )
-            )  # fmt: skip
+            )
         else:
             check_batch(batch, account_id=account_id, place=place, named_by_hand=named_by_hand)
             changes = {"place": place, "archive": archive}

@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
-from sqlalchemy import Connection, RowMapping, exists, func, select
+from sqlalchemy import Connection, RowMapping, bindparam, exists, func, select
 
 from reelbatch.jobs import HELD, Arguments, State
 from reelbatch.ledger import bills, parking
 from reelbatch.ledger.engine import Ledger, now
-from reelbatch.ledger.schema import IN_FLIGHT_SQL, accounts, attempts, batches, jobs
+from reelbatch.ledger.posts import lock_account
+from reelbatch.ledger.schema import IN_FLIGHT_SQL, attempts, batches, jobs
 
 POST_BEGINS_WITHIN = timedelta(seconds=10)
 """A POST is not begun when its attempt is older: suspended laptops wake up."""
@@ -88,60 +89,77 @@ def claim(ledger: Ledger, job_id: str, body: Arguments, terms: Terms) -> Claim:
     Raises Transient when the ledger cannot be written: then nothing may be sent.
     """
     with ledger.writing() as tx:
-        job = tx.execute(select(jobs).where(jobs.c.id == job_id)).mappings().one()
-        account = lock_account(tx, job["account_id"])
+        mine = select(jobs.c.account_id).where(jobs.c.id == job_id).scalar_subquery()
+        account = lock_account(tx, mine)
+        job = tx.execute(_WANTED, {"job_id": job_id}).mappings().one()
         at = now(tx)
         refusal = (
-            _not_claimable(tx, job_id, at)
-            or _marked(tx, job["batch_id"])
+            _not_claimable(job, at)
+            or _marked(job)
             or _served(tx, job, at)
             or _parked(account, at)
             or _too_soon(account, at)
             or _no_place(tx, job, terms, at)
-            or _over_budget(tx, account, job["batch_id"], terms, at)
+            or _over_budget(account, job, terms, at)
         )
         return refusal or _take(tx, account, job, body, terms, at)
 
 
-def lock_account(tx: Connection, account_id: str) -> RowMapping:
-    """The account as it is, and nobody else's until this transaction ends."""
-    return (
-        tx.execute(select(accounts).where(accounts.c.id == account_id).with_for_update())
-        .mappings()
-        .one()
+_WANTED = (
+    select(
+        jobs.c.id,
+        jobs.c.batch_id,
+        jobs.c.account_id,
+        jobs.c.state,
+        jobs.c.withdrawn,
+        jobs.c.not_before,
+        jobs.c.attempts,
+        jobs.c.fingerprint,
+        batches.c.mark,
+        batches.c.reserved_usd,
+        batches.c.spent_usd,
     )
+    .join(batches, batches.c.id == jobs.c.batch_id)
+    .where(jobs.c.id == bindparam("job_id"))
+)
 
 
-def _not_claimable(tx: Connection, job_id: str, at: datetime) -> Claim | None:
+def _not_claimable(job: RowMapping, at: datetime) -> Claim | None:
     """Read after the lock: another claim may have won it while we waited."""
-    columns = select(jobs.c.state, jobs.c.withdrawn, jobs.c.not_before)
-    state, withdrawn, not_before = tx.execute(columns.where(jobs.c.id == job_id)).one()
-    if state != State.PENDING or withdrawn:
+    if job["state"] != State.PENDING or job["withdrawn"]:
         return Moved()
-    if not_before and not_before > at:
-        return Wait(reason="later", until=not_before)
+    if job["not_before"] and job["not_before"] > at:
+        return Wait(reason="later", until=job["not_before"])
     return None
 
 
-def _marked(tx: Connection, batch_id: str) -> Stop | None:
-    mark = tx.execute(select(batches.c.mark).where(batches.c.id == batch_id)).scalar()
+def _marked(job: RowMapping) -> Stop | None:
     reasons: dict[str, StopReason] = {"pause": "paused", "cancel": "cancelled"}
-    return Stop(reason=reasons[mark]) if mark else None
+    return Stop(reason=reasons[job["mark"]]) if job["mark"] else None
 
 
 def _served(tx: Connection, job: RowMapping, at: datetime) -> Claim | None:
-    """The same request archived: reuse it. In flight: wait for it."""
-    same = select(jobs.c.id, jobs.c.state).where(
-        jobs.c.fingerprint == job["fingerprint"],
-        jobs.c.id != job["id"],
-        func.coalesce(jobs.c.review, "") != "rejected",
-    )
-    archived = tx.execute(same.where(jobs.c.state == State.ARCHIVED).limit(1)).first()
-    if archived:
-        _reuse(tx, job["id"], archived.id, at)
-        return Reused(source_id=archived.id)
-    twin = tx.execute(same.where(jobs.c.state.in_(HELD)).limit(1)).first()
-    return Wait(reason="twin", job_id=twin.id) if twin else None
+    """The same request archived: reuse it. In flight: wait for it.
+
+    One question, not two: between them a twin could have moved from flight into the archive.
+    """
+    same = tx.execute(
+        select(jobs.c.id, jobs.c.state)
+        .where(
+            jobs.c.fingerprint == job["fingerprint"],
+            jobs.c.id != job["id"],
+            jobs.c.state.in_([State.ARCHIVED, *HELD]),
+            func.coalesce(jobs.c.review, "") != "rejected",
+        )
+        .order_by(jobs.c.state != State.ARCHIVED)
+        .limit(1)
+    ).first()
+    if same is None:
+        return None
+    if same.state != State.ARCHIVED:
+        return Wait(reason="twin", job_id=same.id)
+    _reuse(tx, job["id"], same.id, at)
+    return Reused(source_id=same.id)
 
 
 def _reuse(tx: Connection, job_id: str, source_id: str, at: datetime) -> None:
@@ -149,10 +167,14 @@ def _reuse(tx: Connection, job_id: str, source_id: str, at: datetime) -> None:
         jobs.update()
         .where(jobs.c.id == job_id)
         .values(
-            state=State.COMPLETED, state_at=at, completed_at=at, reused_from=source_id,
-            cost_usd=func.coalesce(jobs.c.cost_usd, Decimal(0)), cost_basis="reused",
+            state=State.COMPLETED,
+            state_at=at,
+            completed_at=at,
+            reused_from=source_id,
+            cost_usd=func.coalesce(jobs.c.cost_usd, Decimal(0)),
+            cost_basis="reused",
         )
-    )  # fmt: skip
+    )
 
 
 def _parked(account: RowMapping, at: datetime) -> Wait | None:
@@ -190,15 +212,22 @@ def _kept_for_others(
     tx: Connection, job: RowMapping, window: int, in_flight: dict[str, int], at: datetime
 ) -> int:
     """Each batch that asked within a minute may have its even share of the window."""
-    asking = tx.execute(
-        select(batches.c.id).where(
-            batches.c.account_id == job["account_id"],
-            batches.c.id != job["batch_id"],
-            batches.c.asked_at > at - ASKING,
-            exists().where(jobs.c.batch_id == batches.c.id, jobs.c.state == State.PENDING,
-                           jobs.c.withdrawn.is_(False)),
+    asking = (
+        tx.execute(
+            select(batches.c.id).where(
+                batches.c.account_id == job["account_id"],
+                batches.c.id != job["batch_id"],
+                batches.c.asked_at > at - ASKING,
+                exists().where(
+                    jobs.c.batch_id == batches.c.id,
+                    jobs.c.state == State.PENDING,
+                    jobs.c.withdrawn.is_(False),
+                ),
+            )
         )
-    ).scalars().all()  # fmt: skip
+        .scalars()
+        .all()
+    )
     share = window // (len(asking) + 1)
     if in_flight.get(job["batch_id"], 0) < share:
         return 0
@@ -216,19 +245,13 @@ def _ask(tx: Connection, batch_id: str, at: datetime) -> None:
     )
 
 
-def _over_budget(
-    tx: Connection, account: RowMapping, batch_id: str, terms: Terms, at: datetime
-) -> Stop | None:
-    if terms.budget is not None:
-        batch = batches.c
-        held = select(batch.reserved_usd, batch.spent_usd).where(batch.id == batch_id)
-        reserved, spent = tx.execute(held).one()
-        if reserved + spent + terms.price > terms.budget:
-            return Stop(reason="budget")
-    if terms.budget_per_day is not None:
-        today = account["day_usd"] if account["day"] == bills.day_of(at) else Decimal(0)
-        if today + terms.price > terms.budget_per_day:
-            return Stop(reason="budget")
+def _over_budget(account: RowMapping, job: RowMapping, terms: Terms, at: datetime) -> Stop | None:
+    held = job["reserved_usd"] + job["spent_usd"]
+    if terms.budget is not None and held + terms.price > terms.budget:
+        return Stop(reason="budget")
+    today = account["day_usd"] if account["day"] == bills.day_of(at) else Decimal(0)
+    if terms.budget_per_day is not None and today + terms.price > terms.budget_per_day:
+        return Stop(reason="budget")
     return None
 
 
@@ -246,32 +269,49 @@ def _take(
     )
     tx.execute(
         attempts.insert().values(
-            id=taken.attempt_id, job_id=job["id"], n=n, token=taken.token, body=dict(body),
-            claimed_at=at, reserved_usd=terms.price,
+            id=taken.attempt_id,
+            job_id=job["id"],
+            n=n,
+            token=taken.token,
+            body=dict(body),
+            claimed_at=at,
+            reserved_usd=terms.price,
             deadline_at=at + POST_BEGINS_WITHIN + terms.start_timeout + terms.grace,
         )
-    )  # fmt: skip
+    )
     tx.execute(
         jobs.update()
         .where(jobs.c.id == job["id"])
-        .values(state=State.SUBMITTING, state_at=at, attempts=n, attempt_id=taken.attempt_id,
-                not_before=None, error_type=None, error_message=None)
-    )  # fmt: skip
-    _advance_account(tx, account, taken, terms, at)
-    bills.reserve(tx, job, taken.attempt_id, terms.price, at)
+        .values(
+            state=State.SUBMITTING,
+            state_at=at,
+            attempts=n,
+            attempt_id=taken.attempt_id,
+            not_before=None,
+            error_type=None,
+            error_message=None,
+        )
+    )
+    bills.reserve(
+        tx,
+        account,
+        job["batch_id"],
+        job["id"],
+        taken.attempt_id,
+        terms.price,
+        at,
+        **_next_place(account, taken, terms, at),
+    )
     return taken
 
 
-def _advance_account(
-    tx: Connection, account: RowMapping, taken: Claimed, terms: Terms, at: datetime
-) -> None:
-    """The next place in the pace, a new day if it is one, and the probe of a parked account."""
+def _next_place(
+    account: RowMapping, taken: Claimed, terms: Terms, at: datetime
+) -> dict[str, object]:
+    """The next place in the pace, and the probe of a parked account."""
     values: dict[str, object] = {}
     if terms.pace_per_second:
         values["next_submit_at"] = at + timedelta(seconds=1 / terms.pace_per_second)
-    if account["day"] != bills.day_of(at):
-        values |= {"day": bills.day_of(at), "day_usd": Decimal(0)}
     if account["parked_reason"]:
         values |= {"probe_attempt_id": taken.attempt_id, "probe_at": at}
-    if values:
-        tx.execute(accounts.update().where(accounts.c.id == account["id"]).values(values))
+    return values

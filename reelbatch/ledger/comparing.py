@@ -96,8 +96,9 @@ def compare(
             seen.add((row.row_id, take))
             position += 1
             old = held.get((row.row_id, take))
-            _place(found, queue_url, row, take, position, old, fresh_roll if chosen else None,
-                   chosen)  # fmt: skip
+            _place(
+                found, queue_url, row, take, position, old, fresh_roll if chosen else None, chosen
+            )
     if complete and selected is None:
         found.withdrawn = [
             job for key, job in held.items() if key not in seen and not job.withdrawn

@@ -73,9 +73,11 @@ def connect(url: str, *, read_only: bool = False) -> Engine:
             return _sqlite(Path(parsed.database or ""), read_only=read_only)
         case "postgresql":
             return create_engine(
-                parsed.set(drivername="postgresql+psycopg"), pool_size=3, max_overflow=2,
+                parsed.set(drivername="postgresql+psycopg"),
+                pool_size=3,
+                max_overflow=2,
                 pool_pre_ping=True,
-            )  # fmt: skip
+            )
         case other:
             raise Refused(f"A ledger cannot live in {other}.", advice=_EXAMPLES)
 
@@ -93,15 +95,20 @@ def _sqlite(path: Path, *, read_only: bool) -> Engine:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise Refused(f"The ledger's folder {path.parent} cannot be made: {error.strerror}.",
-                          advice=_EXAMPLES) from error  # fmt: skip
+            raise Refused(
+                f"The ledger's folder {path.parent} cannot be made: {error.strerror}.",
+                advice=_EXAMPLES,
+            ) from error
     mode = "ro" if read_only else "rwc"
 
     def open_file() -> sqlite3.Connection:
         return sqlite3.connect(
-            f"{path.as_uri()}?mode={mode}", uri=True, timeout=BUSY_SECONDS,
-            isolation_level=None, check_same_thread=False,
-        )  # fmt: skip
+            f"{path.as_uri()}?mode={mode}",
+            uri=True,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
+        )
 
     # The URL names the file for people; the connection itself is made by open_file.
     engine = create_engine(f"sqlite:///{path}", creator=open_file, pool_size=3, max_overflow=2)
@@ -130,8 +137,9 @@ def _said_plainly(url: str) -> Iterator[None]:
     try:
         yield
     except OperationalError as error:
-        raise Transient(f"The ledger {url} cannot be used: {_reason(error)}.",
-                        advice=_advice(_reason(error))) from error  # fmt: skip
+        raise Transient(
+            f"The ledger {url} cannot be used: {_reason(error)}.", advice=_advice(_reason(error))
+        ) from error
     except DBAPIError as error:
         if error.connection_invalidated:
             raise Transient(f"The ledger {url} went away: {_reason(error)}.") from error

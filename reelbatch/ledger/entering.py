@@ -36,12 +36,22 @@ def preview(
 ) -> Comparison:
     """What `enter` would do, without writing; all is new where there is no ledger yet."""
     if ledger is None:
-        return _with_reuse(None, compare(
-            queue_url, {}, manifest_rows, selected=selected, complete=complete, fresh_roll=None
-        ))  # fmt: skip
+        return _with_reuse(
+            None,
+            compare(
+                queue_url, {}, manifest_rows, selected=selected, complete=complete, fresh_roll=None
+            ),
+        )
     with ledger.reading() as tx:
-        return _compared(tx, batch, queue_url, manifest_rows, selected=selected,
-                         complete=complete, fresh_key="?" if fresh else None)[0]  # fmt: skip
+        return _compared(
+            tx,
+            batch,
+            queue_url,
+            manifest_rows,
+            selected=selected,
+            complete=complete,
+            fresh_key="?" if fresh else None,
+        )[0]
 
 
 def enter(
@@ -56,8 +66,15 @@ def enter(
     """Bring the batch to what its manifest says now. Entering it twice changes nothing."""
     with ledger.writing() as tx:
         tx.execute(select(batches.c.id).where(batches.c.id == batch.id).with_for_update())
-        found, roll = _compared(tx, batch, batch.queue_url, manifest_rows, selected=selected,
-                                complete=complete, fresh_key=fresh_key)  # fmt: skip
+        found, roll = _compared(
+            tx,
+            batch,
+            batch.queue_url,
+            manifest_rows,
+            selected=selected,
+            complete=complete,
+            fresh_key=fresh_key,
+        )
         at = now(tx)
         _write_rows(tx, batch, manifest_rows)
         _insert(tx, batch, found, at)
@@ -86,9 +103,13 @@ def _compared(
     if fresh_key is not None:
         roll = next_roll(roll, roll_key, list(held.values()), selected, fresh_key)
     found = compare(
-        queue_url, held, manifest_rows, selected=selected, complete=complete,
+        queue_url,
+        held,
+        manifest_rows,
+        selected=selected,
+        complete=complete,
         fresh_roll=roll if fresh_key is not None else None,
-    )  # fmt: skip
+    )
     return _with_reuse(tx, found), roll
 
 
@@ -130,16 +151,24 @@ def _write_rows(tx: Connection, batch: Batch, manifest_rows: Sequence[Row]) -> N
 
 def _row(batch: Batch, row: Row) -> dict[str, Any]:
     return {
-        "batch_id": batch.id, "row_id": row.row_id, "file": row.file, "line": row.line,
-        "labels": dict(row.labels), "output": row.output,
-    }  # fmt: skip
+        "batch_id": batch.id,
+        "row_id": row.row_id,
+        "file": row.file,
+        "line": row.line,
+        "labels": dict(row.labels),
+        "output": row.output,
+    }
 
 
 def _insert(tx: Connection, batch: Batch, found: Comparison, at: datetime) -> None:
     common = {
-        "batch_id": batch.id, "account_id": batch.account_id, "state": State.PENDING,
-        "state_at": at, "withdrawn": False, "attempts": 0,
-    }  # fmt: skip
+        "batch_id": batch.id,
+        "account_id": batch.account_id,
+        "state": State.PENDING,
+        "state_at": at,
+        "withdrawn": False,
+        "attempts": 0,
+    }
     for chunk in in_chunks(found.to_enter, CHUNK):
         tx.execute(jobs.insert(), [{**job.values, **common} for job in chunk])
 

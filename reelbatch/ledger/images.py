@@ -51,5 +51,12 @@ def forget_upload(ledger: Ledger, account_id: str, sha256: str) -> None:
 def failed(ledger: Ledger, job_id: str, why: Why) -> None:
     """The image cannot be brought to fal, so the job fails before anything was claimed."""
     with ledger.writing() as tx:
-        move(tx, job_id, {State.PENDING}, State.FAILED, now(tx), error_type=why.error_type,
-             error_message=why.message)  # fmt: skip
+        move(
+            tx,
+            job_id,
+            {State.PENDING},
+            State.FAILED,
+            now(tx),
+            error_type=why.error_type,
+            error_message=why.message,
+        )

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
+
+from sqlalchemy import func
 
 from reelbatch.jobs import State
 from reelbatch.ledger.answers import Why, move
@@ -39,15 +42,31 @@ def kept(ledger: Ledger, job_id: str, key: str) -> bool:
     """Video and sidecar are in the archive. False when somebody else said so first."""
     with ledger.writing() as tx:
         at = now(tx)
-        return move(tx, job_id, {State.COMPLETED}, State.ARCHIVED, at, key=key, archived_at=at,
-                    error_type=None, error_message=None)  # fmt: skip
+        return move(
+            tx,
+            job_id,
+            {State.COMPLETED},
+            State.ARCHIVED,
+            at,
+            key=key,
+            archived_at=at,
+            error_type=None,
+            error_message=None,
+        )
 
 
 def source_lost(ledger: Ledger, job_id: str, why: Why) -> None:
     """The bytes a job should have been copied from are gone; it is never silently paid."""
     with ledger.writing() as tx:
         move(
-            tx, job_id, {State.COMPLETED}, State.FAILED, now(tx),
-            error_type=why.error_type, error_message=why.message,
-            cost_usd=None, cost_basis=None, reused_from=None,
-        )  # fmt: skip
+            tx,
+            job_id,
+            {State.COMPLETED},
+            State.FAILED,
+            now(tx),
+            error_type=why.error_type,
+            error_message=why.message,
+            cost_usd=func.nullif(jobs.c.cost_usd, Decimal(0)),
+            cost_basis=None,
+            reused_from=None,
+        )

@@ -59,50 +59,75 @@ def park(
     at: datetime,
     *,
     retry_after: float | None = None,
+    attempt_id: str | None = None,
 ) -> None:
-    """Park, or park for longer when the probe was refused for the same reason."""
+    """Park, or park for longer when the probe was refused for the same reason.
+
+    While it is parked, later answers of older POSTs may lengthen that time, never shorten it.
+    """
     again = account["parked_reason"] == reason
-    if again and account["parked_until"] > at:
+    closed = account["parked_reason"] and account["parked_until"] > at
+    if closed and again and retry_after is None:
         return
     seconds = retry_after or FIRST_SECONDS[reason]
     if again and retry_after is None:
         seconds = min(LONGEST_SECONDS, 2 * account["parked_seconds"])
-    tx.execute(
-        accounts.update()
-        .where(accounts.c.id == account["id"])
-        .values(
-            parked_reason=reason, parked_detail=detail[:500], parked_seconds=seconds,
-            parked_until=at + timedelta(seconds=seconds),
-            parked_since=account["parked_since"] if again else at,
-            probe_attempt_id=None, probe_at=None,
-        )
-    )  # fmt: skip
-
-
-def lift(tx: Connection, account: RowMapping) -> None:
-    """fal accepted something: the account buys again."""
-    if not account["parked_reason"] and not account["ambiguous_in_a_row"]:
+    until = at + timedelta(seconds=seconds)
+    if closed and until <= account["parked_until"]:
         return
-    tx.execute(
-        accounts.update()
-        .where(accounts.c.id == account["id"])
-        .values(
-            parked_reason=None, parked_detail=None, parked_seconds=None, parked_until=None,
-            parked_since=None, probe_attempt_id=None, probe_at=None, ambiguous_in_a_row=0,
-        )
-    )  # fmt: skip
-
-
-def count_ambiguous(tx: Connection, account: RowMapping, detail: str, at: datetime) -> None:
-    """A storm of ambiguous answers parks: each of them may have been paid."""
-    in_a_row = account["ambiguous_in_a_row"] + 1
-    tx.execute(
-        accounts.update()
-        .where(accounts.c.id == account["id"])
-        .values(ambiguous_in_a_row=in_a_row, probe_attempt_id=None, probe_at=None)
+    _change(
+        tx,
+        account,
+        parked_reason=reason,
+        parked_detail=detail[:500],
+        parked_seconds=seconds,
+        parked_until=until,
+        parked_since=account["parked_since"] if again else at,
     )
-    if in_a_row >= STORM:
+    probe_ended(tx, account, attempt_id)
+
+
+def lift(tx: Connection, account: RowMapping, claimed_at: datetime) -> None:
+    """fal took what was claimed at that time: the account buys again.
+
+    A POST from before the trouble says nothing about it.
+    """
+    if account["ambiguous_in_a_row"]:
+        _change(tx, account, ambiguous_in_a_row=0)
+    if account["parked_reason"] and claimed_at >= account["parked_since"]:
+        _change(
+            tx,
+            account,
+            parked_reason=None,
+            parked_detail=None,
+            parked_seconds=None,
+            parked_until=None,
+            parked_since=None,
+            probe_attempt_id=None,
+            probe_at=None,
+        )
+
+
+def count_ambiguous(
+    tx: Connection, account: RowMapping, attempt_id: str, detail: str, at: datetime
+) -> None:
+    """A storm of ambiguous answers parks, each may have been paid; so does one to a probe."""
+    in_a_row = account["ambiguous_in_a_row"] + 1
+    _change(tx, account, ambiguous_in_a_row=in_a_row)
+    if account["probe_attempt_id"] == attempt_id:
+        park(tx, account, account["parked_reason"], detail, at, attempt_id=attempt_id)
+    elif in_a_row >= STORM:
         park(tx, account, "storm", detail, at)
+
+
+def probe_ended(tx: Connection, account: RowMapping, attempt_id: str | None) -> None:
+    """The probe is answered, or never left: the next claim may be one."""
+    if attempt_id is not None and account["probe_attempt_id"] == attempt_id:
+        _change(tx, account, probe_attempt_id=None, probe_at=None)
+
+
+def _change(tx: Connection, account: RowMapping, **values: object) -> None:
+    tx.execute(accounts.update().where(accounts.c.id == account["id"]).values(values))
 
 
 def parked(ledger: Ledger, account_id: str) -> Parked | None:
@@ -112,9 +137,11 @@ def parked(ledger: Ledger, account_id: str) -> Parked | None:
     if row is None or not row["parked_reason"]:
         return None
     return Parked(
-        reason=row["parked_reason"], detail=row["parked_detail"] or "",
-        since=row["parked_since"], until=row["parked_until"],
-    )  # fmt: skip
+        reason=row["parked_reason"],
+        detail=row["parked_detail"] or "",
+        since=row["parked_since"],
+        until=row["parked_until"],
+    )
 
 
 def probe_now(ledger: Ledger, account_id: str) -> None:

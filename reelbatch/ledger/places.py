@@ -10,10 +10,26 @@ from pathlib import Path
 from reelbatch.errors import Refused
 
 MOUNTS = Path("/proc/mounts")
-NETWORK = frozenset({
-    "nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "9p", "afs", "ceph", "glusterfs",
-    "fuse.glusterfs", "lustre", "fuse.s3fs", "fuse.rclone", "fuse.gcsfuse", "efs",
-})  # fmt: skip
+NETWORK = frozenset(
+    {
+        "nfs",
+        "nfs4",
+        "cifs",
+        "smb3",
+        "smbfs",
+        "fuse.sshfs",
+        "9p",
+        "afs",
+        "ceph",
+        "glusterfs",
+        "fuse.glusterfs",
+        "lustre",
+        "fuse.s3fs",
+        "fuse.rclone",
+        "fuse.gcsfuse",
+        "efs",
+    }
+)
 
 
 def file_system(path: Path, mounts: Path = MOUNTS) -> str | None:

@@ -132,20 +132,26 @@ def failures(ledger: Ledger, batch_id: BatchId, *, limit: int | None = None) -> 
         select(jobs, rows.c.file, rows.c.line, attempts.c.request_id)
         .join(rows, (rows.c.batch_id == jobs.c.batch_id) & (rows.c.row_id == jobs.c.row_id))
         .outerjoin(attempts, attempts.c.id == jobs.c.attempt_id)
-        .where(jobs.c.batch_id == batch_id, jobs.c.state == State.FAILED,
-               jobs.c.withdrawn.is_(False))
+        .where(
+            jobs.c.batch_id == batch_id, jobs.c.state == State.FAILED, jobs.c.withdrawn.is_(False)
+        )
         .order_by(jobs.c.position)
         .limit(limit)
-    )  # fmt: skip
+    )
     with ledger.reading() as tx:
         return [
             FailedJob(
-                job_id=JobId(row["id"]), row_id=RowId(row["row_id"]), take=row["take"],
-                file=row["file"], line=row["line"], error=row["error_type"] or "error",
-                message=row["error_message"] or "", request_id=row["request_id"],
+                job_id=JobId(row["id"]),
+                row_id=RowId(row["row_id"]),
+                take=row["take"],
+                file=row["file"],
+                line=row["line"],
+                error=row["error_type"] or "error",
+                message=row["error_message"] or "",
+                request_id=row["request_id"],
             )
             for row in tx.execute(query).mappings()
-        ]  # fmt: skip
+        ]
 
 
 def failure_causes(ledger: Ledger, batch_id: BatchId) -> dict[str, int]:
@@ -153,11 +159,14 @@ def failure_causes(ledger: Ledger, batch_id: BatchId) -> dict[str, int]:
     with ledger.reading() as tx:
         found = tx.execute(
             select(jobs.c.error_type, func.count())
-            .where(jobs.c.batch_id == batch_id, jobs.c.state == State.FAILED,
-                   jobs.c.withdrawn.is_(False))
+            .where(
+                jobs.c.batch_id == batch_id,
+                jobs.c.state == State.FAILED,
+                jobs.c.withdrawn.is_(False),
+            )
             .group_by(jobs.c.error_type)
             .order_by(func.count().desc())
-        )  # fmt: skip
+        )
         return {kind or "error": n for kind, n in found}
 
 
@@ -166,15 +175,24 @@ def job(ledger: Ledger, job_id: str) -> RowMapping:
     attempt = attempts.c
     query = (
         select(
-            jobs, rows.c.file, rows.c.line, rows.c.labels, rows.c.output,
-            attempt.request_id, attempt.status_url, attempt.response_url, attempt.cancel_url,
-            attempt.claimed_at, attempt.answered_at, attempt.cancel_asked_at,
+            jobs,
+            rows.c.file,
+            rows.c.line,
+            rows.c.labels,
+            rows.c.output,
+            attempt.request_id,
+            attempt.status_url,
+            attempt.response_url,
+            attempt.cancel_url,
+            attempt.claimed_at,
+            attempt.answered_at,
+            attempt.cancel_asked_at,
             attempt.inference_seconds,
         )
         .join(rows, (rows.c.batch_id == jobs.c.batch_id) & (rows.c.row_id == jobs.c.row_id))
         .outerjoin(attempts, attempt.id == jobs.c.attempt_id)
         .where(jobs.c.id == job_id)
-    )  # fmt: skip
+    )
     with ledger.reading() as tx:
         return tx.execute(query).mappings().one()
 

@@ -12,12 +12,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
-from sqlalchemy import Connection, RowMapping
+from sqlalchemy import Connection, select
 
 from reelbatch.jobs import State
 from reelbatch.ledger import bills
-from reelbatch.ledger.answers import Why, attempt_and_account, move
-from reelbatch.ledger.engine import Ledger
+from reelbatch.ledger.answers import Why, move
+from reelbatch.ledger.engine import Ledger, now
+from reelbatch.ledger.posts import Post, lock_post
 from reelbatch.ledger.schema import attempts, jobs
 
 TRANSIENT_RETRIES = 1
@@ -29,7 +30,8 @@ Ending = Literal["transient", "permanent", "start_timeout", "cancelled"]
 Charge = Literal["none", "maybe", "lost"]
 
 _OPEN = {State.SUBMITTING, State.IN_DOUBT, State.SUBMITTED}
-_BEATEN = _OPEN | {State.PENDING, State.FAILED, State.CANCELLED}
+_IDLE = {State.PENDING, State.FAILED, State.CANCELLED}
+"""No request is out for the job: any good result, even an old attempt's, is welcome."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,16 +48,37 @@ class Good:
 def settle_good(ledger: Ledger, attempt_id: str, good: Good, price: Decimal) -> bool:
     """Book the result and hand the job to the archiver. False when it was settled already."""
     with ledger.writing() as tx:
-        job, _, at = attempt_and_account(tx, attempt_id)
-        bills.settle(tx, job, attempt_id, price, "priced", at)
-        _finished(tx, attempt_id, at, outcome="good", inference_seconds=good.inference_seconds,
-                  billable_units=good.billable_units)  # fmt: skip
-        return move(
-            tx, job["id"], _BEATEN, State.COMPLETED, at,
-            attempt_id=attempt_id, completed_at=at, result=dict(good.payload),
-            output_url=good.output_url, output_bytes=good.output_bytes,
-            error_type=None, error_message=None,
-        )  # fmt: skip
+        post = lock_post(tx, attempt_id)
+        bills.settle(tx, post, price, "priced")
+        if post.outcome != "good":
+            _finished(
+                tx,
+                post,
+                outcome="good",
+                inference_seconds=good.inference_seconds,
+                billable_units=good.billable_units,
+            )
+        return _complete(tx, post, good)
+
+
+def _complete(tx: Connection, post: Post, good: Good) -> bool:
+    beaten = _OPEN | _IDLE if post.is_newest else _IDLE
+    done = tx.execute(
+        jobs.update()
+        .where(jobs.c.id == post.job_id, jobs.c.state.in_(beaten))
+        .values(
+            state=State.COMPLETED,
+            state_at=post.at,
+            attempt_id=post.attempt_id,
+            completed_at=post.at,
+            result=dict(good.payload),
+            output_url=good.output_url,
+            output_bytes=good.output_bytes,
+            error_type=None,
+            error_message=None,
+        )
+    )
+    return bool(done.rowcount == 1)
 
 
 def settle_failed(
@@ -69,32 +92,38 @@ def settle_failed(
 ) -> State:
     """Book a failure; returns where the job stands now: PENDING if it is tried again."""
     with ledger.writing() as tx:
-        job, _, at = attempt_and_account(tx, attempt_id)
+        post = lock_post(tx, attempt_id)
+        if post.is_settled:
+            return post.state
         if charge == "none":
-            bills.release(tx, job, attempt_id, at)
+            bills.release(tx, post)
         else:
-            bills.settle(tx, job, attempt_id, price, charge, at)
-        _finished(tx, attempt_id, at, outcome="failed", http_status=why.http_status,
-                  error_type=why.error_type, error_message=why.message)  # fmt: skip
-        to, values = _after(job, ending, why, at)
-        move(tx, job["id"], _OPEN, to, at, attempt_id=attempt_id, **values)
-        return to
+            bills.settle(tx, post, price, charge)
+        _finished(
+            tx,
+            post,
+            outcome="failed",
+            http_status=why.http_status,
+            error_type=why.error_type,
+            error_message=why.message,
+        )
+        to, values = _after(post, ending, why)
+        moved = move(tx, post.job_id, _OPEN, to, post.at, attempt_id=attempt_id, **values)
+        return to if moved else post.state
 
 
-def _after(
-    job: RowMapping, ending: Ending, why: Why, at: datetime
-) -> tuple[State, dict[str, object]]:
+def _after(post: Post, ending: Ending, why: Why) -> tuple[State, dict[str, object]]:
     """Where a failure leads: a start timeout was never run, a transient one gets one more try."""
     reason: dict[str, object] = {"error_type": why.error_type, "error_message": why.message}
     if ending == "cancelled":
         return State.CANCELLED, reason
-    if job["withdrawn"]:
+    if post.withdrawn:
         return State.FAILED, reason
-    if ending == "start_timeout" and job["start_timeouts"] < START_TIMEOUTS:
-        return State.PENDING, reason | {"start_timeouts": job["start_timeouts"] + 1}
-    if ending == "transient" and job["transient_failures"] < TRANSIENT_RETRIES:
-        tries = job["transient_failures"] + 1
-        return State.PENDING, reason | {"transient_failures": tries, "not_before": _later(at)}
+    if ending == "start_timeout" and post.start_timeouts < START_TIMEOUTS:
+        return State.PENDING, reason | {"start_timeouts": post.start_timeouts + 1}
+    if ending == "transient" and post.transient_failures < TRANSIENT_RETRIES:
+        tries = post.transient_failures + 1
+        return State.PENDING, reason | {"transient_failures": tries, "not_before": _later(post.at)}
     return State.FAILED, reason
 
 
@@ -104,16 +133,14 @@ def _later(at: datetime) -> datetime:
 
 def gone(ledger: Ledger, attempt_id: str) -> timedelta:
     """fal does not know the request, now. Returns for how long it has said nothing else."""
+    attempt = attempts.c
     with ledger.writing() as tx:
-        _, _, at = attempt_and_account(tx, attempt_id)
-        attempt = attempts.c
-        tx.execute(
-            attempts.update()
-            .where(attempt.id == attempt_id, attempt.gone_since.is_(None))
-            .values(gone_since=at)
-        )
-        row = tx.execute(attempts.select().where(attempt.id == attempt_id)).mappings().one()
-        since: datetime = row["gone_since"]
+        at = now(tx)
+        unheard_of = attempts.update().where(attempt.id == attempt_id, attempt.gone_since.is_(None))
+        tx.execute(unheard_of.values(gone_since=at))
+        since: datetime = tx.execute(
+            select(attempt.gone_since).where(attempt.id == attempt_id)
+        ).scalar_one()
         return at - since
 
 
@@ -126,12 +153,8 @@ def back(ledger: Ledger, attempt_id: str) -> None:
 def cancel_asked(ledger: Ledger, attempt_id: str, answer: str) -> None:
     """A job is cancelled once at fal; this remembers that, and what fal said."""
     with ledger.writing() as tx:
-        _, _, at = attempt_and_account(tx, attempt_id)
-        tx.execute(
-            attempts.update()
-            .where(attempts.c.id == attempt_id)
-            .values(cancel_asked_at=at, cancel_answer=answer)
-        )
+        values = {"cancel_asked_at": now(tx), "cancel_answer": answer}
+        tx.execute(attempts.update().where(attempts.c.id == attempt_id).values(values))
 
 
 def note_trouble(ledger: Ledger, job_id: str, why: Why) -> None:
@@ -144,7 +167,6 @@ def note_trouble(ledger: Ledger, job_id: str, why: Why) -> None:
         )
 
 
-def _finished(tx: Connection, attempt_id: str, at: datetime, **values: object) -> None:
-    tx.execute(
-        attempts.update().where(attempts.c.id == attempt_id).values(completed_at=at, **values)
-    )
+def _finished(tx: Connection, post: Post, **values: object) -> None:
+    mine = attempts.c.id == post.attempt_id
+    tx.execute(attempts.update().where(mine).values(completed_at=post.at, **values))

@@ -151,10 +151,15 @@ jobs = Table(
     Column("archived_at", Instant),
     UniqueConstraint("batch_id", "row_id", "take", "revision"),
     Index("jobs_of_batch", "batch_id", "state", "withdrawn"),
-    Index("jobs_in_flight", "account_id", "batch_id", sqlite_where=IN_FLIGHT_SQL,
-          postgresql_where=IN_FLIGHT_SQL),
+    Index(
+        "jobs_in_flight",
+        "account_id",
+        "batch_id",
+        sqlite_where=IN_FLIGHT_SQL,
+        postgresql_where=IN_FLIGHT_SQL,
+    ),
     Index("jobs_by_fingerprint", "fingerprint"),
-)  # fmt: skip
+)
 
 attempts = Table(
     "attempts",

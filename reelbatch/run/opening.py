@@ -96,9 +96,13 @@ def open_the_batch(
     batches.open_account(ledger, settings.account_id, settings.queue_identity)
     archive = open_archive(settings.archive)
     return batches.open_batch(
-        ledger, name, account_id=settings.account_id, place=place, archive=archive.uri,
+        ledger,
+        name,
+        account_id=settings.account_id,
+        place=place,
+        archive=archive.uri,
         named_by_hand=named_by_hand,
-    )  # fmt: skip
+    )
 
 
 def _window(settings: Settings, facts: reading.AccountFacts | None) -> int:
@@ -114,6 +118,8 @@ def _downloader(settings: Settings) -> Downloader:
     """fal's media hosts, and this machine where fal is an emulator on it."""
     rewrite = dict.fromkeys(FAL_MEDIA, settings.fal_cdn_url) if settings.on_loopback else {}
     return Downloader(
-        hosts=settings.media_hosts, allow_loopback=settings.on_loopback, rewrite=rewrite,
+        hosts=settings.media_hosts,
+        allow_loopback=settings.on_loopback,
+        rewrite=rewrite,
         pool_size=PORTERS,
-    )  # fmt: skip
+    )

@@ -108,32 +108,47 @@ def make_plan(
         raise Refused("No manifest was named.", advice="Say which file: reelbatch run MANIFEST.")
     known = batches.images_read_before(ledger) if ledger else {}
     manifest = load_manifest(
-        request.manifest, settings=settings, fetch=not request.no_fetch, known_images=known,
+        request.manifest,
+        settings=settings,
+        fetch=not request.no_fetch,
+        known_images=known,
         progress=progress,
-    )  # fmt: skip
+    )
     name = _batch_name(request, manifest)
     batch = batches.find_batch(ledger, name) if ledger else None
     if batch:
-        batches.check_batch(batch, account_id=settings.account_id, place=manifest.place,
-                            named_by_hand=request.batch is not None)  # fmt: skip
+        batches.check_batch(
+            batch,
+            account_id=settings.account_id,
+            place=manifest.place,
+            named_by_hand=request.batch is not None,
+        )
     selected = select_rows(request, manifest)
     facts = reading.account_facts(ledger, settings.account_id) if ledger else None
     return Plan(
         request=request,
-        settings=for_manifest(settings, request.settings_flags(), archive=manifest.archive,
-                              budget_usd=manifest.budget_usd),
+        settings=for_manifest(
+            settings,
+            request.settings_flags(),
+            archive=manifest.archive,
+            budget_usd=manifest.budget_usd,
+        ),
         manifest=manifest,
         batch_name=name,
         batch=batch,
         selected=selected,
         comparison=entering.preview(
-            ledger, batch, settings.queue_identity, manifest.rows,
+            ledger,
+            batch,
+            settings.queue_identity,
+            manifest.rows,
             selected=set(selected) if selected is not None else None,
-            complete=not manifest.errors, fresh=request.fresh,
+            complete=not manifest.errors,
+            fresh=request.fresh,
         ),
         slots_seen=facts.slots_seen if facts else None,
         run_seconds=facts.run_seconds if facts else None,
-    )  # fmt: skip
+    )
 
 
 def _batch_name(request: GenerateRequest, manifest: Manifest) -> str:
@@ -180,11 +195,13 @@ def as_json(plan: Plan, prices: Prices) -> dict[str, Any]:
 
 def _faulty_rows(manifest: Manifest) -> int:
     sound = {(row.file, row.line) for row in manifest.rows}
-    return len({
-        (fault.file, fault.line)
-        for fault in manifest.errors
-        if fault.line > 1 and (fault.file, fault.line) not in sound
-    })  # fmt: skip
+    return len(
+        {
+            (fault.file, fault.line)
+            for fault in manifest.errors
+            if fault.line > 1 and (fault.file, fault.line) not in sound
+        }
+    )
 
 
 def fault_as_json(fault: Fault) -> dict[str, Any]:

@@ -44,9 +44,11 @@ async def tell(run: Run, listeners: list[Listener]) -> None:
         elapsed = (datetime.now(UTC) - run.started_at).total_seconds()
         seen.append((elapsed, counts.finished))
         progress = Progress(
-            counts=counts, elapsed_seconds=elapsed, eta_seconds=_eta(seen, counts),
+            counts=counts,
+            elapsed_seconds=elapsed,
+            eta_seconds=_eta(seen, counts),
             reserved_usd=counts.reserved_usd,
-        )  # fmt: skip
+        )
         for listener in listeners:
             listener(progress)
         await asyncio.sleep(EVERY_SECONDS)

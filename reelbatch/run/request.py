@@ -43,9 +43,7 @@ class GenerateRequest(BaseModel):
     skip_invalid: bool = Field(
         default=False, title="Skip invalid rows", description="Submit the sound rows only."
     )
-    strict: bool = Field(
-        default=False, title="Strict", description="Treat warnings as errors."
-    )  # fmt: skip
+    strict: bool = Field(default=False, title="Strict", description="Treat warnings as errors.")
     no_fetch: bool = Field(
         default=False, title="Trust image URLs", description="Do not read remote images first."
     )

@@ -84,16 +84,12 @@ class Run:
         self.gate = Gate(self._while_parked)
         self.elsewhere = Elsewhere(self._states)
 
-    async def book(
-        self, write: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
-    ) -> T:  # fmt: skip
+    async def book(self, write: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function of the ledger in its own thread."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.bookkeepers, partial(write, *args, **kwargs))
 
-    async def carry(
-        self, move: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs
-    ) -> T:  # fmt: skip
+    async def carry(self, move: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call something that moves bytes in a porter's thread."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.porters, partial(move, *args, **kwargs))

@@ -29,7 +29,9 @@ def sidecar_of(
         labels=job["labels"],
         input=_input(job),
         provider=sidecar.Provider(
-            account=account, queue_url=batch.queue_url, request_id=job["request_id"],
+            account=account,
+            queue_url=batch.queue_url,
+            request_id=job["request_id"],
             endpoint=job["endpoint_id"],
         ),
         attempts=tuple(_attempt(attempt) for attempt in attempts),
@@ -37,7 +39,7 @@ def sidecar_of(
         cost=sidecar.Cost(usd=job["cost_usd"] or Decimal(0), basis=job["cost_basis"] or "priced"),
         output=sidecar.Output(uri=stored.uri, sha256=job["sha256"], bytes=job["bytes"]),
         media=MediaFacts.model_validate(job["media"]),
-    )  # fmt: skip
+    )
 
 
 def _input(job: RowMapping) -> sidecar.Input:
@@ -49,10 +51,12 @@ def _input(job: RowMapping) -> sidecar.Input:
 
 def _attempt(attempt: RowMapping) -> sidecar.Attempt:
     return sidecar.Attempt(
-        n=attempt["n"], submitted_at=attempt["answered_at"],
-        outcome=attempt["outcome"] or "unknown", error=attempt["error_type"],
+        n=attempt["n"],
+        submitted_at=attempt["answered_at"],
+        outcome=attempt["outcome"] or "unknown",
+        error=attempt["error_type"],
         request_id=attempt["request_id"],
-    )  # fmt: skip
+    )
 
 
 def _timing(job: RowMapping, attempts: Sequence[RowMapping]) -> sidecar.Timing:

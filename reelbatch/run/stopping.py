@@ -5,9 +5,16 @@ from __future__ import annotations
 from typing import Literal
 
 StopReason = Literal[
-    "budget", "locked", "auth", "failing", "archive", "unreachable", "cancelled", "interrupted",
+    "budget",
+    "locked",
+    "auth",
+    "failing",
+    "archive",
+    "unreachable",
+    "cancelled",
+    "interrupted",
     "paused",
-]  # fmt: skip
+]
 
 ADVICE: dict[StopReason, str] = {
     "budget": "Raise --budget (or --budget-per-day) and run again to make the rest.",

@@ -1,0 +1,23 @@
+"""The `reelbatch` command: one file a command, nothing heavy imported before it is needed."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line; every refusal is a sentence on stderr and an exit status."""
+    from reelbatch.cli.app import app
+    from reelbatch.cli.status_codes import status_of
+    from reelbatch.errors import ReelbatchError
+
+    try:
+        app()
+    except ReelbatchError as error:
+        print(str(error), file=sys.stderr)
+        sys.exit(status_of(error))
+    except KeyboardInterrupt:
+        print("Interrupted. Nothing is lost: run again to carry on.", file=sys.stderr)
+        sys.exit(4)
+    except BrokenPipeError:
+        sys.exit(1)

@@ -1,0 +1,5 @@
+"""`python -m reelbatch.cli` is `reelbatch`."""
+
+from reelbatch.cli import main
+
+main()

@@ -1,0 +1,48 @@
+"""The commands and their order in `reelbatch --help`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from reelbatch import __version__
+from reelbatch.cli.init import init
+from reelbatch.cli.ledger import ledger_commands
+from reelbatch.cli.plan import plan
+from reelbatch.cli.retry import retry
+from reelbatch.cli.run import run
+from reelbatch.cli.show import show
+from reelbatch.cli.status import status
+from reelbatch.cli.status_codes import EPILOG
+from reelbatch.emulator.command import emulator
+
+app = typer.Typer(
+    name="reelbatch",
+    help="A manifest goes in; every row becomes one paid submission and one archived video.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for command in (plan, run, status, show, retry, init, emulator):
+    app.command(epilog=EPILOG)(command)
+app.add_typer(ledger_commands, name="ledger")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"reelbatch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")
+    ] = False,
+) -> None:
+    """A manifest goes in; every row becomes one paid submission and one archived video."""

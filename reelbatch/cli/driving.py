@@ -1,0 +1,99 @@
+"""Drive the flow from the command line: progress while it runs, a clean Ctrl-C, the totals.
+
+Exit status and report come from the ledger: Prefect may die, or be slow to end, without
+changing either.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from reelbatch.cli.prefect_server import LocalPrefect
+from reelbatch.errors import ReelbatchError, Refused
+from reelbatch.run.handover import HANDOVER, Handover
+from reelbatch.run.request import GenerateRequest
+from reelbatch.run.totals import Totals
+
+PREFECT_ENDS_WITHIN = 20.0
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def drive(request: GenerateRequest, handover: Handover, server: LocalPrefect) -> Totals:
+    """Run the flow `generate` in this process. Raises what refused or broke it."""
+    server.wait_ready()
+    generate = our_flow()
+    state = asyncio.run(_drive(generate, request, handover))
+    if handover.refusal:
+        raise handover.refusal
+    if handover.totals is None:
+        raise _broken(state)
+    return handover.totals
+
+
+def our_flow() -> Any:
+    """The flow of this package, and not one of a folder `flows` where the user stands."""
+    import flows
+    import reelbatch
+
+    ours = Path(reelbatch.__file__).parent.parent
+    found = Path(next(iter(flows.__path__)))
+    if found.parent != ours:
+        raise Refused(
+            f"A folder named 'flows' hides Reelbatch's own: {found}.",
+            advice="Run from another folder, or rename it.",
+        )
+    from flows.generate import generate
+
+    return generate
+
+
+async def _drive(generate: Any, request: GenerateRequest, handover: Handover) -> Any:
+    HANDOVER.set(handover)
+    _listen(handover.interrupt)
+    work = asyncio.ensure_future(generate(request, return_state=True))
+    while not work.done():
+        await asyncio.wait({work}, timeout=0.2)
+        if handover.totals and not work.done():
+            await asyncio.wait({work}, timeout=PREFECT_ENDS_WITHIN)
+            break
+    if not work.done():
+        work.cancel()
+        return None
+    return work.result()
+
+
+def _listen(interrupt: Callable[[], None]) -> None:
+    """The first signal asks to go, the second goes: what is in flight is in the ledger."""
+    loop = asyncio.get_running_loop()
+
+    def heard() -> None:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(number, lambda *_: os._exit(4))
+        print(
+            "Stopping: no new submissions; what is on its way is written down. "
+            "Once more to leave at once.",
+            file=sys.stderr,
+            flush=True,
+        )
+        interrupt()
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, heard)
+
+
+def _broken(state: Any) -> BaseException:
+    """The exception that ended the flow, for those who read it; a bug stays itself."""
+    cause = getattr(state, "data", None)
+    if isinstance(cause, BaseException):
+        return cause
+    message = getattr(state, "message", None) or "it did not say why"
+    return ReelbatchError(
+        f"The run broke off: {message}.", advice="Nothing is lost: run again to carry on."
+    )

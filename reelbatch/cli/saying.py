@@ -1,0 +1,128 @@
+"""What people read: a plan, the totals of a run. On stderr when stdout is for JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+from reelbatch.manifest.rows import Fault
+from reelbatch.money import as_text
+from reelbatch.run.plan import Plan
+from reelbatch.run.prices import Prices
+from reelbatch.run.stopping import ADVICE
+from reelbatch.run.totals import SHOWN_FAILURES, Totals
+
+
+def stream(as_json: bool) -> TextIO:
+    return sys.stderr if as_json else sys.stdout
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """One document on stdout, and nothing else there."""
+    print(json.dumps(document, ensure_ascii=False), flush=True)
+
+
+def say_faults(faults: Iterable[Fault], out: TextIO) -> None:
+    """Every fault on a line of its own: where, what, what to do."""
+    for fault in faults:
+        mark = "warning: " if fault.severity == "warning" else ""
+        print(f"{mark}{fault}", file=out)
+
+
+def say_plan(plan: Plan, prices: Prices, out: TextIO) -> None:
+    """What would be made, what it costs, how long it takes."""
+    found = plan.comparison
+    rows = len(plan.manifest.rows)
+    print(
+        f"{plan.manifest.file_name}: batch {plan.batch_name!r}, {_n(rows, 'sound row')}, "
+        f"{_n(plan.jobs, 'video')}",
+        file=out,
+    )
+    kept = len(found.kept) + len(found.back)
+    print(
+        f"  new {len(found.new)}, edited {len(found.edited)}, "
+        f"withdrawn {len(found.withdrawn)}, kept {kept}, reused {found.reused}",
+        file=out,
+    )
+    if found.reused:
+        print(
+            "  reused: the same request is made already or asked for twice; paid once, "
+            "delivered to each",
+            file=out,
+        )
+    count = len(plan.to_pay) + plan.waiting
+    print(
+        f"  to buy: {_n(count, 'video')}, ${as_text(plan.cost_usd(prices))} at {prices.describe()}",
+        file=out,
+    )
+    print(f"  time: {_hours(plan)}", file=out)
+
+
+def _hours(plan: Plan) -> str:
+    spans = [f"{span(hours * 3600)} at {_n(n, 'slot')}" for n, hours in plan.hours().items()]
+    seen = " (as fal last gave this account)" if plan.slots_seen else ""
+    return f"about {', '.join(spans)}{seen}"
+
+
+def say_totals(totals: Totals, out: TextIO) -> None:
+    """How the batch stands, the first failures, and how to go on."""
+    counts = totals.counts
+    for warning in totals.warnings:
+        print(f"warning: {warning}", file=out)
+    _say_failures(totals, out)
+    print(
+        f"{totals.batch}: {counts.archived} of {counts.jobs} archived in {totals.archive}", file=out
+    )
+    rest = {
+        "reused": counts.reused,
+        "failed": counts.failed,
+        "in doubt": counts.in_doubt,
+        "cancelled": counts.cancelled,
+        "remaining": counts.remaining,
+    }
+    if any(rest.values()):
+        print("  " + ", ".join(f"{n} {word}" for word, n in rest.items() if n), file=out)
+    print(
+        f"  ${as_text(totals.spent_usd)} spent in this run, "
+        f"${as_text(counts.spent_usd)} for the batch",
+        file=out,
+    )
+    if counts.in_doubt:
+        print(
+            f"  up to ${as_text(counts.reserved_usd)} may have been paid for submissions "
+            "without an answer; run again later to settle them",
+            file=out,
+        )
+    if totals.stopped:
+        detail = f" ({totals.stop_detail})" if totals.stop_detail else ""
+        print(f"Stopped: {totals.stopped}{detail}. {ADVICE[totals.stopped]}", file=out)
+
+
+def _say_failures(totals: Totals, out: TextIO) -> None:
+    for failed in totals.failures[:SHOWN_FAILURES]:
+        take = f" take {failed.take}" if failed.take > 1 else ""
+        print(
+            f"{failed.file}:{failed.line}: {failed.row_id}{take}: {failed.error}: {failed.message}",
+            file=out,
+        )
+    more = len(totals.failures) - SHOWN_FAILURES
+    if more > 0:
+        print(f"... and {more} more: reelbatch status {totals.batch} --json", file=out)
+    if totals.causes:
+        causes = ", ".join(f"{kind} {n}" for kind, n in totals.causes.items())
+        print(f"Failed: {causes}. `reelbatch retry {totals.batch}` tries them again.", file=out)
+
+
+def span(seconds: float) -> str:
+    """A time span as people say it: 40 s, 12 min, 3.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _n(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"

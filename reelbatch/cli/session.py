@@ -1,0 +1,117 @@
+"""One sitting of `run` or `retry`: its servers started early, its ledger open, all of it ended."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reelbatch.cli.asking import confirm
+from reelbatch.cli.driving import drive
+from reelbatch.cli.emulated import EmulatedFal
+from reelbatch.cli.prefect_server import LocalPrefect
+from reelbatch.cli.progress_line import ProgressLine
+from reelbatch.cli.saying import print_json, say_faults, say_plan, say_totals, stream
+from reelbatch.config import Settings, read_settings
+from reelbatch.errors import Refused
+from reelbatch.ledger import Ledger, batches, open_ledger
+from reelbatch.money import as_text
+from reelbatch.run.handover import Handover
+from reelbatch.run.plan import Plan, make_plan
+from reelbatch.run.request import GenerateRequest
+from reelbatch.run.totals import Totals
+
+EMULATED_FOLDER = Path("emulated")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What a command has at hand while it runs."""
+
+    settings: Settings
+    ledger: Ledger
+    server: LocalPrefect
+
+
+@contextmanager
+def session(
+    request: GenerateRequest, flags: Mapping[str, Any], *, emulated: bool
+) -> Iterator[Session]:
+    """Start Prefect's server in the background first: it needs four seconds, planning uses them."""
+    with ExitStack() as stack:
+        server = LocalPrefect.start(say=lambda text: print(text, file=sys.stderr))
+        stack.callback(server.stop)
+        overrides = {**flags, **request.settings_flags()}
+        if emulated:
+            fal = EmulatedFal.start()
+            stack.callback(fal.stop)
+            overrides |= rehearsal(fal)
+        settings = read_settings(**overrides)
+        ledger = open_ledger(settings.ledger_url)
+        stack.callback(ledger.close)
+        yield Session(settings=settings, ledger=ledger, server=server)
+
+
+def rehearsal(fal: EmulatedFal) -> dict[str, Any]:
+    """A rehearsal has an archive and a ledger of its own, and costs nothing."""
+    EMULATED_FOLDER.mkdir(exist_ok=True)
+    return {
+        **fal.settings,
+        "emulated": True,
+        "archive": str(EMULATED_FOLDER / "archive"),
+        "ledger": f"sqlite:///{EMULATED_FOLDER.absolute() / 'ledger.db'}",
+    }
+
+
+def run_manifest(
+    request: GenerateRequest,
+    flags: Mapping[str, Any],
+    *,
+    emulated: bool,
+    yes: bool,
+    as_json: bool,
+) -> Totals:
+    """Plan, show, ask, run, tell."""
+    if emulated:
+        request = request.model_copy(update={"archive": None})
+    with session(request, flags, emulated=emulated) as at_hand:
+        plan = _planned(request, at_hand, as_json=as_json, yes=yes or emulated)
+        handover = Handover(settings=at_hand.settings, ledger=at_hand.ledger, plan=plan)
+        return tell(request, handover, at_hand.server, as_json=as_json)
+
+
+def _planned(request: GenerateRequest, at_hand: Session, *, as_json: bool, yes: bool) -> Plan:
+    from reelbatch.cli.looking import look_around
+
+    out = stream(as_json)
+    plan = make_plan(request, at_hand.settings, at_hand.ledger)
+    say_faults(plan.faults, out=sys.stderr)
+    if plan.errors and not (request.skip_invalid and plan.manifest.rows and not request.strict):
+        n = len(plan.errors)
+        raise Refused(
+            f"{n} fault{'s' if n > 1 else ''} in {request.manifest}; nothing was submitted.",
+            advice="Mend them, or say --skip-invalid.",
+        )
+    prices, _ = look_around(plan.settings)
+    say_plan(plan, prices, out)
+    confirm(f"Spend ${as_text(plan.cost_usd(prices))}?", yes=yes)
+    if plan.batch:
+        # A person who runs a batch again means it to go on.
+        batches.set_mark(at_hand.ledger, plan.batch.id, None)
+    return plan
+
+
+def tell(
+    request: GenerateRequest, handover: Handover, server: LocalPrefect, *, as_json: bool
+) -> Totals:
+    """Run the flow with a progress line, then say how the batch stands."""
+    with ProgressLine.open() as line:
+        handover.listeners.append(line.show)
+        totals = drive(request, handover, server)
+    say_totals(totals, stream(as_json))
+    if as_json:
+        print_json(totals.as_json())
+    return totals

@@ -11,6 +11,7 @@ import csv
 import io
 import itertools
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ RESULTS = ("status", "video", "sha256", "request_id", "cost_usd", "error")
 WHOLE_NUMBERS = frozenset({"take", "revision", "line", "seed", "num_inference_steps"})
 MONEY = "cost_usd"
 ROWS_AT_ONCE = 5_000
+NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?")
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -94,7 +96,7 @@ def _parquet(table: pa.Table) -> bytes:
 def _csv(table: pa.Table) -> bytes:
     sink = io.BytesIO()
     with io.TextIOWrapper(sink, encoding="utf-8-sig", newline="") as text:
-        writer = csv.writer(text, lineterminator="\n")
+        writer = csv.writer(text)
         writer.writerow(_cell(name) for name in table.column_names)
         for part in table.to_batches(max_chunksize=ROWS_AT_ONCE):
             columns = (column.to_pylist() for column in part.columns)
@@ -104,10 +106,12 @@ def _csv(table: pa.Table) -> bytes:
 
 
 def _cell(value: object) -> str:
-    """One cell; numbers stay numbers."""
-    if value is None:
-        return ""
-    if isinstance(value, Decimal):
-        return as_text(value)
-    text = str(value)
-    return f"'{text}" if isinstance(value, str) and text.startswith(FORMULA_STARTS) else text
+    """One cell; a number stays a number."""
+    match value:
+        case None:
+            return ""
+        case Decimal():
+            return as_text(value)
+        case str() if value.startswith(FORMULA_STARTS) and not NUMBER.fullmatch(value):
+            return f"'{value}"
+    return str(value)

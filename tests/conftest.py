@@ -5,6 +5,7 @@ from __future__ import annotations
 pytest_plugins = [
     "tests.parts.command",
     "tests.parts.emulator",
+    "tests.parts.ledger",
     "tests.parts.postgres",
     "tests.parts.prefect",
     "tests.parts.weed",

@@ -43,11 +43,17 @@ def row(
 ) -> Row:
     """A sound line of a manifest; its prompt is its own unless another is given."""
     return Row(
-        row_id=RowId(row_id), file="cats.csv", line=line,
+        row_id=RowId(row_id),
+        file="cats.csv",
+        line=line,
         endpoint_id="fal-ai/ovi/image-to-video" if image else "fal-ai/ovi",
-        arguments={"prompt": prompt or f"A cat called {row_id}."}, image=image, seed=seed,
-        takes=takes, output=output, labels=labels,
-    )  # fmt: skip
+        arguments={"prompt": prompt or f"A cat called {row_id}."},
+        image=image,
+        seed=seed,
+        takes=takes,
+        output=output,
+        labels=labels,
+    )
 
 
 def rows(count: int) -> list[Row]:
@@ -63,20 +69,27 @@ def terms(
     budget_per_day: str | None = None,
 ) -> Terms:
     return Terms(
-        window=window, pace_per_second=pace, price=price,
+        window=window,
+        pace_per_second=pace,
+        price=price,
         budget=None if budget is None else Decimal(budget),
         budget_per_day=None if budget_per_day is None else Decimal(budget_per_day),
-        start_timeout=timedelta(hours=2), grace=timedelta(minutes=15),
-    )  # fmt: skip
+        start_timeout=timedelta(hours=2),
+        grace=timedelta(minutes=15),
+    )
 
 
 def batch_named(ledger: Ledger, name: str = "cats") -> Batch:
     """A batch with nothing in it yet."""
     open_account(ledger, ACCOUNT, QUEUE_URL)
     return open_batch(
-        ledger, name, account_id=ACCOUNT, place=f"/work/{name}.csv", archive="./archive",
+        ledger,
+        name,
+        account_id=ACCOUNT,
+        place=f"/work/{name}.csv",
+        archive="./archive",
         named_by_hand=False,
-    )  # fmt: skip
+    )
 
 
 def entered(
@@ -144,9 +157,11 @@ def claimed(ledger: Ledger, job_id: str, on: Terms | None = None) -> Claimed:
 def handle(request_id: str) -> Accepted:
     url = f"{QUEUE_URL}/fal-ai/ovi/requests/{request_id}"
     return Accepted(
-        request_id=request_id, status_url=f"{url}/status", response_url=url,
+        request_id=request_id,
+        status_url=f"{url}/status",
+        response_url=url,
         cancel_url=f"{url}/cancel",
-    )  # fmt: skip
+    )
 
 
 def submitted(ledger: Ledger, job_id: str) -> str:
@@ -159,9 +174,11 @@ def submitted(ledger: Ledger, job_id: str) -> str:
 def good(name: str = "reel") -> Good:
     return Good(
         payload={"video": {"url": f"https://v3.fal.media/files/{name}.mp4"}},
-        output_url=f"https://v3.fal.media/files/{name}.mp4", output_bytes=1000,
-        inference_seconds=41.5, billable_units="1",
-    )  # fmt: skip
+        output_url=f"https://v3.fal.media/files/{name}.mp4",
+        output_bytes=1000,
+        inference_seconds=41.5,
+        billable_units="1",
+    )
 
 
 def archived(ledger: Ledger, job_id: str) -> str:
@@ -190,6 +207,20 @@ def put_job(ledger: Ledger, job_id: str, **values: object) -> None:
 
 def put_account(ledger: Ledger, **values: object) -> None:
     put(ledger, accounts, accounts.c.id == ACCOUNT, **values)
+
+
+def unpark(ledger: Ledger) -> None:
+    """As if the trouble had never been."""
+    put_account(
+        ledger,
+        parked_reason=None,
+        parked_detail=None,
+        parked_until=None,
+        parked_since=None,
+        parked_seconds=None,
+        probe_attempt_id=None,
+        probe_at=None,
+    )
 
 
 def age(ledger: Ledger, job_id: str, seconds: float) -> None:

@@ -43,6 +43,7 @@ from tests.contracts.ledger_parts import (
     state,
     submitted,
     terms,
+    unpark,
 )
 
 
@@ -64,9 +65,7 @@ def test_fifty_connections_never_hold_more_than_the_window(ledger: Ledger, ledge
 
 def test_a_budget_of_16_dollars_is_never_crossed(ledger: Ledger, ledger_url: str) -> None:
     """However many workers: 80 videos of $0.20 are bought, and the 81st stops the run."""
-    answers = race(
-        ledger_url, pending(ledger, 100), terms(window=500, budget="16"), openers=5
-    )  # fmt: skip
+    answers = race(ledger_url, pending(ledger, 100), terms(window=500, budget="16"), openers=5)
     assert Counter(map(type, answers)) == {Claimed: 80, Stop: 20}
     assert account(ledger)["reserved_usd"] == Decimal("16.00")
     check_books(ledger)
@@ -91,7 +90,7 @@ def test_a_job_that_fails_and_returns_while_we_wait_is_claimed_as_it_is_now(
         (won,) = (answer for answer in answers if isinstance(answer, Claimed))
         assert won.n == n
         rejected(ledger, won.attempt_id, REFUSED_PROMPT, park="throttled")
-        put_account(ledger, parked_reason=None, parked_until=None)
+        unpark(ledger)
     check_books(ledger)
 
 
@@ -119,7 +118,7 @@ def test_every_attempt_has_a_token_of_its_own(ledger: Ledger) -> None:
     """The token alone says whose webhook it is."""
     for job_id in pending(ledger, 30):
         rejected(ledger, claimed(ledger, job_id).attempt_id, CRASHED, park="throttled")
-        put_account(ledger, parked_reason=None, parked_until=None)
+        unpark(ledger)
         claimed(ledger, job_id)
     with ledger.reading() as tx:
         tokens = list(tx.execute(select(attempts.c.token)).scalars())

@@ -41,7 +41,8 @@ SERVER_SETTINGS = {
 }
 
 CLIENT_SETTINGS = {
-    "PREFECT_LOGGING_LEVEL": "ERROR",
+    # The terminal is ours; what Prefect has to say is in its UI.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "DO_NOT_TRACK": "1",
 }
@@ -77,6 +78,7 @@ class LocalPrefect:
             say("preparing Prefect, once")
         server = OwnServer(home, dict(environment))
         environment["PREFECT_API_URL"] = server.api_url
+        environment.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
         _reach_without_proxy(environment)
         return cls(server.api_url, server)
 
@@ -113,7 +115,7 @@ class OwnServer:
 
     def stop(self) -> None:
         if answers(self.api_url):
-            _drain_events()
+            _send_the_rest()
             self._wait_until_recorded()
         self._ending.set()
         self.child.stop()
@@ -182,13 +184,15 @@ def _ask(url: str, body: dict[str, Any] | None = None) -> Any:
         return json.load(answer)
 
 
-def _drain_events() -> None:
-    """Prefect sends task runs' states as events from a thread of its own."""
+def _send_the_rest() -> None:
+    """Prefect sends task runs' states and log lines from threads of its own."""
     if "prefect" not in sys.modules:
         return
     from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
 
     EventsWorker.drain_all(timeout=DRAIN_SECONDS)
+    APILogWorker.drain_all(timeout=DRAIN_SECONDS)
 
 
 def _reach_without_proxy(environment: MutableMapping[str, str]) -> None:

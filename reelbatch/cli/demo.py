@@ -70,6 +70,8 @@ def show(folder: Path) -> None:
     from rich.table import Table
 
     videos = sorted(folder.rglob("*.mp4"))
+    if not videos:
+        return
     title = f"{len(videos)} videos archived in {ARCHIVE}, copied to {folder}/"
     table = Table(title=title, title_justify="left")
     for heading, justify in COLUMNS.items():
@@ -78,10 +80,9 @@ def show(folder: Path) -> None:
         table.add_row(*_described(video))
     console = Console()
     console.print("", table, sep="\n")
-    if videos:
-        opener = "open" if sys.platform == "darwin" else "xdg-open"
-        console.print(f"Look at one:   {opener} {videos[0]}", soft_wrap=True)
-        console.print(f"Its story:     {videos[0].with_suffix('.json')}", soft_wrap=True)
+    opener = "open" if sys.platform == "darwin" else "xdg-open"
+    console.print(f"Look at one:   {opener} {videos[0]}", soft_wrap=True)
+    console.print(f"Its story:     {videos[0].with_suffix('.json')}", soft_wrap=True)
     console.print(f"Run it again:  it starts afresh in {FOLDER}/ and {folder}/.")
 
 

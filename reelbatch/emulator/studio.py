@@ -72,7 +72,7 @@ class Studio:
         self.settings = settings
         self.threads = threads
         self._kept: OrderedDict[Any, Any] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a template keeps parts of its own
 
     async def film(self, scene: Scene, name: str, *, silent: bool, mute: bool) -> bytes:
         """The video as a file; `silent` has a track with nothing on it, `mute` has no track."""

@@ -86,7 +86,7 @@ class Columns:
         )
 
     def _warn_nearly_known(self, written: str, plain: str, line: int) -> None:
-        close = difflib.get_close_matches(plain, (*KNOWN, *ALIASES), n=1, cutoff=0.8)
+        close = difflib.get_close_matches(plain, (*KNOWN, *ALIASES), n=1, cutoff=0.75)
         meant = _OTHER_WORDS.get(plain) or (close[0] if close else None)
         if meant:
             self._warn(

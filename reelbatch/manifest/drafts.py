@@ -23,6 +23,7 @@ class Ids:
 
     def __init__(self) -> None:
         self._taken: dict[str, tuple[str, int]] = {}
+        self._alike: dict[str, int] = {}
 
     def claim(self, row_id: str, raw: RawRow) -> Fault | None:
         """Take an id the user wrote; the fault if another row has it."""
@@ -41,10 +42,11 @@ class Ids:
         """An id made of the request; the k-th identical row gets `-k`."""
         asked = dict(arguments) if seed is None else {**arguments, "seed": seed}
         stem = name = row_hash(asked, raw.cells.get("image"))
-        k = 1
+        k = self._alike.get(stem, 1)
         while name in self._taken:
             k += 1
             name = RowId(f"{stem}-{k}")
+        self._alike[stem] = k
         self._taken[name] = (raw.file, raw.line)
         return name
 
@@ -62,7 +64,7 @@ def drafted(raw: RawRow, ids: Ids, batch: str, found: list[Fault]) -> Draft | No
     cells = Cells(raw)
     row = _row(cells, ids, batch) if cells.check_text() else None
     found += cells.faults
-    if row is None or cells.faults:
+    if row is None or cells.faults or not raw.is_sound:
         return None
     found += _warnings(raw, row)
     return Draft(row=row, image_line=raw.line_of("image"))

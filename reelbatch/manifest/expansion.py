@@ -6,13 +6,16 @@ A row's own cell beats the matrix, which beats the defaults.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from reelbatch.errors import Permanent
 from reelbatch.manifest.raw import RawRow
 from reelbatch.manifest.rows import Fault
 from reelbatch.manifest.templates import filled
+
+MATRIX_CAP = 100_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +32,10 @@ class Expansion:
         several = (cell for values in self.matrix.values() for cell in values)
         return frozenset(column for row in (self.defaults, *several) for column in row.cells)
 
+    @property
+    def combinations(self) -> int:
+        return math.prod(len(values) for values in self.matrix.values())
+
     def rows(self, raw: RawRow, found: list[Fault], *, is_template: bool) -> Iterator[RawRow]:
         """The rows that this one stands for; those with a broken template become faults."""
         twice = [name for name in self.matrix if name in raw.cells or name in raw.labels]
@@ -38,22 +45,16 @@ class Expansion:
             return
         for cells in itertools.product(*self.matrix.values()):
             row = _merged(raw, (*cells, self.defaults))
-            try:
-                yield _filled(row, raw, is_template=is_template)
-            except _BadTemplate as bad:
-                found.append(row.wrong(bad.column, bad.problem))
+            yield _filled(row, frozenset() if is_template else _written(raw), found)
 
 
-class _BadTemplate(Exception):
-    def __init__(self, column: str, problem: Permanent) -> None:
-        super().__init__(column)
-        self.column = column
-        self.problem = problem
+def _written(raw: RawRow) -> frozenset[str]:
+    return frozenset(raw.cells) | {name for name, text in raw.labels.items() if text}
 
 
 def _merged(raw: RawRow, additions: Sequence[RawRow]) -> RawRow:
     """The row with what it has not itself; an image stays relative to who named it."""
-    if not any(extra.cells or extra.labels for extra in additions):
+    if not any(extra.cells or extra.labels or not extra.is_sound for extra in additions):
         return raw
     cells, labels, folder = dict(raw.cells), dict(raw.labels), raw.folder
     lines = dict(raw.lines)
@@ -66,22 +67,25 @@ def _merged(raw: RawRow, additions: Sequence[RawRow]) -> RawRow:
             cells.setdefault(name, text)
         for name, text in extra.labels.items():
             labels[name] = labels.get(name) or text
-    return replace(raw, cells=cells, labels=labels, folder=folder, lines=lines)
+    is_sound = raw.is_sound and all(extra.is_sound for extra in additions)
+    return replace(raw, cells=cells, labels=labels, folder=folder, lines=lines, is_sound=is_sound)
 
 
-def _filled(row: RawRow, raw: RawRow, *, is_template: bool) -> RawRow:
-    """The row with its templates filled; cells of an included file are left alone."""
+def _filled(row: RawRow, data: Set[str], found: list[Fault]) -> RawRow:
+    """The row with its templates filled; what is data, and the output's own fields, stay."""
     values = {**row.labels, **row.cells}
+    told = len(found)
 
-    def fill(name: str, text: str, own: Mapping[str, str]) -> str:
-        is_data = not is_template and own.get(name) == text
-        if name == "output" or is_data or "{" not in text:
+    def fill(name: str, text: str) -> str:
+        if "{" not in text or name in data or name == "output":
             return text
         try:
             return filled(text, values)
         except Permanent as problem:
-            raise _BadTemplate(name, problem) from problem
+            found.append(row.wrong(name, problem))
+            return text
 
-    cells = {name: fill(name, text, raw.cells) for name, text in row.cells.items()}
-    labels = {name: fill(name, text, raw.labels) for name, text in row.labels.items()}
-    return replace(row, cells=cells, labels=labels)
+    cells = {name: fill(name, text) for name, text in row.cells.items()}
+    labels = {name: fill(name, text) for name, text in row.labels.items()}
+    is_sound = row.is_sound and len(found) == told
+    return replace(row, cells=cells, labels=labels, is_sound=is_sound)

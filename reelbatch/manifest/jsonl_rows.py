@@ -35,9 +35,10 @@ def jsonl_rows(source: Source, encoding: Encoding, found: list[Fault]) -> Iterat
         if line.isspace():
             continue
         is_blank = False
-        values = _values(rows, number, line)
-        if values is not None:
-            yield rows.row(values, number, {})
+        pairs = _pairs(rows, number, line)
+        if pairs is not None:
+            values = _values(rows, number, pairs)
+            yield rows.row(values, number, {}, is_sound=len(values) == len(pairs))
     if is_blank:
         raise Unreadable(
             "The manifest is empty.",
@@ -46,14 +47,8 @@ def jsonl_rows(source: Source, encoding: Encoding, found: list[Fault]) -> Iterat
         )
 
 
-def _values(rows: KeyedRows, number: int, line: str) -> dict[str, str] | None:
-    if len(line) > ROW_CAP_BYTES:
-        what = f"The row has {megabytes(len(line))}; {megabytes(ROW_CAP_BYTES)} is the most."
-        rows.wrong(number, "row-too-large", what, "Put a large image into a file.")
-        return None
-    pairs = _parsed(rows, number, line)
-    if not isinstance(pairs, _Pairs):
-        return None
+def _values(rows: KeyedRows, number: int, pairs: _Pairs) -> dict[str, str]:
+    """Every key once, with its one text; what is left out becomes a fault."""
     values: dict[str, str] = {}
     for key, value in pairs:
         if isinstance(value, list):
@@ -64,10 +59,14 @@ def _values(rows: KeyedRows, number: int, line: str) -> dict[str, str] | None:
             rows.wrong(number, "key-twice", what, "Keep one of them.")
         else:
             values[key] = _text(value)
-    return values if len(values) == len(pairs) else None
+    return values
 
 
-def _parsed(rows: KeyedRows, number: int, line: str) -> Any:
+def _pairs(rows: KeyedRows, number: int, line: str) -> _Pairs | None:
+    if len(line) > ROW_CAP_BYTES:
+        what = f"The row has {megabytes(len(line))}; {megabytes(ROW_CAP_BYTES)} is the most."
+        rows.wrong(number, "row-too-large", what, "Put a large image into a file.")
+        return None
     advice = 'Each line is one object: {"prompt": "..."}.'
     try:
         pairs = _DECODER.decode(line)
@@ -75,9 +74,10 @@ def _parsed(rows: KeyedRows, number: int, line: str) -> Any:
         reason = error.msg if isinstance(error, json.JSONDecodeError) else "it is nested too deep"
         rows.wrong(number, "row-not-json", f"The line is no JSON: {reason}.", advice)
         return None
-    if not isinstance(pairs, _Pairs):
-        rows.wrong(number, "row-not-object", "The line is no JSON object.", advice)
-    return pairs
+    if isinstance(pairs, _Pairs):
+        return pairs
+    rows.wrong(number, "row-not-object", "The line is no JSON object.", advice)
+    return None
 
 
 def _text(value: Any) -> str:

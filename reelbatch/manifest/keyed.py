@@ -21,7 +21,14 @@ class KeyedRows:
     found: list[Fault]
     words: dict[str, str] = field(default_factory=dict)
 
-    def row(self, values: Mapping[str, str], line: int, lines: Mapping[str, int]) -> RawRow:
+    def row(
+        self,
+        values: Mapping[str, str],
+        line: int,
+        lines: Mapping[str, int],
+        *,
+        is_sound: bool = True,
+    ) -> RawRow:
         """One row; `lines` are those of keys that do not stand on the row's first line."""
         cells: dict[str, str] = {}
         labels: dict[str, str] = {}
@@ -31,6 +38,7 @@ class KeyedRows:
             target = labels if column.is_label else cells
             if column.name in target:
                 self.columns.twice(written, column, lines.get(written, line))
+                is_sound = False
             target[column.name] = shared(text.strip(), self.words)
             if lines.get(written, line) != line:
                 places[column.name] = lines[written]
@@ -42,6 +50,7 @@ class KeyedRows:
             cells=given,
             labels=labels,
             lines=places,
+            is_sound=is_sound,
         )
 
     def wrong(self, line: int, code: str, message: str, advice: str = "") -> None:

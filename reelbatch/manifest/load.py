@@ -19,7 +19,7 @@ from reelbatch.media.remote import Remote, remote_for
 
 PROGRESS_ROWS = 500
 ROW_CAP = 1_000_000
-"""A matrix multiplies quickly."""
+"""A matrix beside a large sheet multiplies quickly."""
 
 Progress = Callable[[int], None]
 

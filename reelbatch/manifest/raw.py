@@ -25,6 +25,8 @@ class RawRow:
     labels: Mapping[str, str]
     lines: Mapping[str, int] = field(default_factory=lambda: _ALL_ON_ONE_LINE)
     """The line of a column, where it is not the row's."""
+    is_sound: bool = True
+    """Whether its columns and cells could be told; if not, the fault has been told."""
 
     def line_of(self, column: str | None) -> int:
         return self.lines.get(column, self.line) if column else self.line

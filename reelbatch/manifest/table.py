@@ -52,6 +52,7 @@ class Table:
                 advice="`reelbatch init --example` writes a first one to edit.",
             )
         header = self._header(header_record, found)
+        is_sound = len({column for column in header if column}) == sum(map(bool, header))
         words: dict[str, str] = {}
         for record in records:
             if record.is_blank:
@@ -59,7 +60,7 @@ class Table:
             if fault := self._misfit(header, record):
                 found.append(fault)
             else:
-                yield self._row(header, record, words)
+                yield self._row(header, record, words, is_sound=is_sound)
 
     def _header(self, record: Record, found: list[Fault]) -> Header:
         columns = Columns(self.file, found)
@@ -101,7 +102,9 @@ class Table:
             advice=advice,
         )
 
-    def _row(self, header: Header, record: Record, words: dict[str, str]) -> RawRow:
+    def _row(
+        self, header: Header, record: Record, words: dict[str, str], *, is_sound: bool
+    ) -> RawRow:
         cells: dict[str, str] = {}
         labels: dict[str, str] = {}
         for column, text in zip(header, record.cells, strict=True):
@@ -113,7 +116,12 @@ class Table:
             elif text:
                 cells[column.name] = shared(text, words)
         return RawRow(
-            file=self.file, line=record.first_line, folder=self.folder, cells=cells, labels=labels
+            file=self.file,
+            line=record.first_line,
+            folder=self.folder,
+            cells=cells,
+            labels=labels,
+            is_sound=is_sound,
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from reelbatch.errors import Permanent, Transient
-from reelbatch.manifest.expansion import Expansion
+from reelbatch.manifest.expansion import MATRIX_CAP, Expansion
 from reelbatch.manifest.faults import Unreadable, fault_of
 from reelbatch.manifest.keyed import KeyedRows
 from reelbatch.manifest.places import Read, Source, included
@@ -27,6 +27,11 @@ class YamlRows:
     def all(self) -> Iterator[RawRow]:
         """Rows written here, then those of included files, each expanded."""
         expansion = Expansion(defaults=self._defaults(), matrix=self._matrix())
+        if expansion.combinations > MATRIX_CAP:
+            what = f"The matrix makes {expansion.combinations} rows of each row."
+            line = self.root.lines["matrix"]
+            self.rows.wrong(line, "matrix-too-large", what, f"{MATRIX_CAP} is the most.")
+            return
         for raw in self._own():
             yield from expansion.rows(raw, self.rows.found, is_template=True)
         for raw in self._included(expansion.supplied):
@@ -37,22 +42,20 @@ class YamlRows:
             yield self.rows.row({}, self.root.lines["matrix"], {})
         for node, line in self._items("rows"):
             if isinstance(node, Keys):
-                if self._is_sound(node):
-                    yield self._row(node)
+                yield self._row(node)
             else:
                 advice = 'Write "- prompt: ..." with one key for each column.'
                 self.rows.wrong(line, "row-not-mapping", "The row has no columns.", advice)
 
     def _row(self, keys: Keys) -> RawRow:
         cells = {name: node for name, node in keys.values.items() if isinstance(node, str)}
-        return self.rows.row(cells, keys.line, keys.lines)
+        return self.rows.row(cells, keys.line, keys.lines, is_sound=self._is_sound(keys))
 
     def _defaults(self) -> RawRow:
         keys = self._mapping("defaults")
         if "id" in keys.values:
             what = "An id is one row's own and has no default."
             self.rows.wrong(keys.lines["id"], "defaults-id", what, "Put it into the row.")
-        self._is_sound(keys)
         return self._row(keys)
 
     def _matrix(self) -> dict[str, list[RawRow]]:
@@ -63,7 +66,7 @@ class YamlRows:
             values = node.values if isinstance(node, Items) else [node]
             cells = [Keys(line=line, values={written: value}, lines={}) for value in values]
             column = self.rows.columns.named(written, line)
-            matrix[column.name] = [self._row(cell) for cell in cells if self._is_sound(cell)]
+            matrix[column.name] = [self._row(cell) for cell in cells]
         return matrix
 
     def _included(self, supplied: frozenset[str]) -> Iterator[RawRow]:

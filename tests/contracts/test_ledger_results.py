@@ -236,7 +236,7 @@ def test_a_withdrawn_job_that_runs_is_still_collected(ledger: Ledger) -> None:
 
 
 def test_what_fal_cancelled_before_its_start_costs_nothing(ledger: Ledger) -> None:
-    job_id, attempt_id = _submitted(ledger)
+    _, attempt_id = _submitted(ledger)
     cancel_asked(ledger, attempt_id, "CANCELLATION_REQUESTED")
     assert attempt(ledger, attempt_id)["cancel_answer"] == "CANCELLATION_REQUESTED"
     assert _fail(ledger, attempt_id, CALLED_OFF, ending="cancelled") is State.CANCELLED

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal
@@ -16,6 +16,7 @@ from reelbatch.jobs import BatchId, JobId, RowId, State
 from reelbatch.ledger.comparing import Held, Take
 from reelbatch.ledger.engine import Ledger, now
 from reelbatch.ledger.schema import accounts, batches, jobs, known_images
+from reelbatch.ledger.upserts import insert_or
 
 Mark = Literal["pause", "cancel"]
 
@@ -69,10 +70,8 @@ def check_batch(batch: Batch, *, account_id: str, place: str, named_by_hand: boo
 def open_account(ledger: Ledger, account_id: str, queue_url: str) -> None:
     """Make the account's row if there is none."""
     with ledger.writing() as tx:
-        if tx.execute(select(accounts.c.id).where(accounts.c.id == account_id)).first() is None:
-            tx.execute(
-                accounts.insert().values(id=account_id, queue_url=queue_url, created_at=now(tx))
-            )
+        new = insert_or(tx, accounts).on_conflict_do_nothing()
+        tx.execute(new, {"id": account_id, "queue_url": queue_url, "created_at": now(tx)})
 
 
 def open_batch(
@@ -88,24 +87,18 @@ def open_batch(
     with ledger.writing() as tx:
         batch = _find(tx, name)
         if batch is None:
-            tx.execute(
-                batches.insert().values(
-                    id=uuid4().hex[:16],
-                    account_id=account_id,
-                    name=name,
-                    place=place,
-                    named_by_hand=named_by_hand,
-                    archive=archive,
-                    created_at=now(tx),
-                )
-            )
-        else:
-            check_batch(batch, account_id=account_id, place=place, named_by_hand=named_by_hand)
+            new = insert_or(tx, batches).on_conflict_do_nothing().values(
+                id=uuid4().hex[:16], account_id=account_id, name=name, place=place,
+                named_by_hand=named_by_hand, archive=archive, created_at=now(tx),
+            )  # fmt: skip
+            tx.execute(new)
+            batch = _find(tx, name)
+        assert batch is not None
+        check_batch(batch, account_id=account_id, place=place, named_by_hand=named_by_hand)
+        if (batch.place, batch.archive) != (place, archive):
             changes = {"place": place, "archive": archive}
             tx.execute(batches.update().where(batches.c.id == batch.id).values(changes))
-        found = _find(tx, name)
-    assert found is not None
-    return found
+    return replace(batch, place=place, archive=archive)
 
 
 def newest_jobs(ledger: Ledger, batch_id: BatchId) -> dict[Take, Held]:
@@ -140,15 +133,13 @@ def set_mark(ledger: Ledger, batch_id: BatchId, mark: Mark | None) -> None:
 def remember_images(ledger: Ledger, facts: Mapping[str, str]) -> None:
     """Keep what was read at these addresses (location -> sha256), so that it is read once."""
     with ledger.writing() as tx:
-        known = set(tx.execute(select(known_images.c.location)).scalars())
         at = now(tx)
-        new = [
+        read = [
             {"location": location, "sha256": sha256, "checked_at": at}
-            for location, sha256 in facts.items()
-            if location not in known
+            for location, sha256 in sorted(facts.items())
         ]
-        if new:
-            tx.execute(known_images.insert(), new)
+        if read:
+            tx.execute(insert_or(tx, known_images).on_conflict_do_nothing(), read)
 
 
 def images_read_before(ledger: Ledger) -> dict[str, str]:

@@ -191,7 +191,5 @@ def next_roll(
     if not mine or batch_roll_key == key:
         return batch_roll
     newest = [job for job in mine if job.roll == batch_roll and not job.withdrawn]
-    behind = any(job.roll < batch_roll and not job.withdrawn for job in mine) and batch_roll > 0
-    if behind or any(job.state not in FINAL for job in newest):
-        return batch_roll
-    return batch_roll + 1
+    unfinished = any(job.state not in FINAL for job in newest)
+    return batch_roll if unfinished else batch_roll + 1

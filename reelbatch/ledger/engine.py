@@ -13,13 +13,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from reelbatch.errors import Refused, Transient
 from reelbatch.ledger.places import refuse_network_file_system
 
 BUSY_SECONDS = 30.0
+
+_SNAPSHOT: dict[str, dict[str, Any]] = {
+    "sqlite": {"reading": True},
+    "postgresql": {"isolation_level": "REPEATABLE READ"},
+}
+"""How a database is asked for one consistent snapshot."""
 
 
 class Ledger:
@@ -28,6 +34,7 @@ class Ledger:
     def __init__(self, engine: Engine, *, ledger_id: str) -> None:
         self.engine = engine
         self.id = ledger_id
+        self._reader = engine.execution_options(**_SNAPSHOT[engine.dialect.name])
 
     @property
     def is_sqlite(self) -> bool:
@@ -46,8 +53,7 @@ class Ledger:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One consistent snapshot; writes nothing."""
-        reader = self.engine.execution_options(reading=True)
-        with _said_plainly(self.url), reader.connect() as connection:
+        with _said_plainly(self.url), self._reader.connect() as connection:
             yield connection
 
     def close(self) -> None:
@@ -111,7 +117,8 @@ def _sqlite(path: Path, *, read_only: bool) -> Engine:
         )
 
     # The URL names the file for people; the connection itself is made by open_file.
-    engine = create_engine(f"sqlite:///{path}", creator=open_file, pool_size=3, max_overflow=2)
+    url = URL.create("sqlite", database=str(path))
+    engine = create_engine(url, creator=open_file, pool_size=3, max_overflow=2)
     event.listen(engine, "connect", _read_pragmas if read_only else _write_pragmas)
     event.listen(engine, "begin", _begin)
     return engine

@@ -1,6 +1,7 @@
 """Let a plan into the ledger: new and edited jobs in, replaced and absent ones withdrawn.
 
-Compared and written in one transaction, so that two runs of one manifest enter it once.
+Compared and written in one transaction under the account's lock, so that two runs of one
+manifest enter it once, and a claim meanwhile waits instead of dying of a deadlock.
 """
 
 from __future__ import annotations
@@ -10,14 +11,15 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, func, select, update
 
 from reelbatch.jobs import RowId, State
 from reelbatch.ledger.batches import Batch, newest_in
 from reelbatch.ledger.comparing import Comparison, compare, next_roll
 from reelbatch.ledger.engine import Ledger, now
+from reelbatch.ledger.posts import lock_account
 from reelbatch.ledger.schema import batches, jobs, rows
+from reelbatch.ledger.upserts import insert_or
 from reelbatch.manifest.rows import Row
 
 CHUNK = 500
@@ -65,7 +67,7 @@ def enter(
 ) -> Comparison:
     """Bring the batch to what its manifest says now. Entering it twice changes nothing."""
     with ledger.writing() as tx:
-        tx.execute(select(batches.c.id).where(batches.c.id == batch.id).with_for_update())
+        lock_account(tx, batch.account_id)
         found, roll = _compared(
             tx,
             batch,
@@ -128,8 +130,9 @@ def _with_reuse(tx: Connection | None, found: Comparison) -> Comparison:
         for chunk in in_chunks(found.to_enter, CHUNK):
             prints = [job.fingerprint for job in chunk]
             query = select(jobs.c.fingerprint).where(
-                jobs.c.fingerprint.in_(prints), jobs.c.state == State.ARCHIVED
-            )
+                jobs.c.fingerprint.in_(prints), jobs.c.state == State.ARCHIVED,
+                func.coalesce(jobs.c.review, "") != "rejected",
+            )  # fmt: skip
             archived.update(tx.execute(query).scalars())
     asked: set[str] = set()
     for job in found.to_enter:
@@ -139,8 +142,7 @@ def _with_reuse(tx: Connection | None, found: Comparison) -> Comparison:
 
 
 def _write_rows(tx: Connection, batch: Batch, manifest_rows: Sequence[Row]) -> None:
-    insert = postgresql.insert if tx.dialect.name == "postgresql" else sqlite.insert
-    statement = insert(rows)
+    statement = insert_or(tx, rows)
     changes = {name: statement.excluded[name] for name in ("file", "line", "labels", "output")}
     statement = statement.on_conflict_do_update(
         index_elements=[rows.c.batch_id, rows.c.row_id], set_=changes

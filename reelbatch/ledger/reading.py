@@ -67,13 +67,13 @@ def counts(ledger: Ledger, batch_id: BatchId, *, selected: Iterable[RowId] | Non
         reused = 0
         for where in _chosen(selected):
             query = (
-                select(jobs.c.state, jobs.c.cost_basis == "reused", func.count())
+                select(jobs.c.state, jobs.c.cost_basis, func.count())
                 .where(jobs.c.batch_id == batch_id, jobs.c.withdrawn.is_(False), *where)
-                .group_by(jobs.c.state, jobs.c.cost_basis == "reused")
+                .group_by(jobs.c.state, jobs.c.cost_basis)
             )
-            for state, is_reused, n in tx.execute(query):
+            for state, basis, n in tx.execute(query):
                 states[state] = states.get(state, 0) + n
-                reused += n if is_reused else 0
+                reused += n if basis == "reused" else 0
         money = select(batches.c.spent_usd, batches.c.reserved_usd)
         spent, reserved = tx.execute(money.where(batches.c.id == batch_id)).one()
     return Counts(

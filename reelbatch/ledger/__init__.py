@@ -7,40 +7,60 @@ restarts an account, `batches` lets a manifest in, `reading` tells how things st
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 from reelbatch.errors import Refused
 from reelbatch.ledger.engine import Ledger, connect
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 __all__ = ["Ledger", "open_ledger", "open_ledger_to_read"]
 
 
 def open_ledger(url: str, *, upgrade: bool = False) -> Ledger:
     """Open, and create or upgrade where that is safe. Raises Refused."""
-    from sqlalchemy.exc import DBAPIError
-
     from reelbatch.ledger.migrate import prepare
 
-    engine = connect(url)
-    try:
+    with _opening(url) as engine:
         return Ledger(engine, ledger_id=prepare(engine, upgrade=upgrade))
+
+
+def open_ledger_to_read(url: str) -> Ledger | None:
+    """Open without writing or migrating; None where there is no ledger yet. Raises Refused."""
+    from sqlalchemy.exc import OperationalError
+
+    from reelbatch.ledger.migrate import HEAD, ledger_id, version_of
+
+    with _opening(url, read_only=True) as engine:
+        try:
+            version = version_of(engine)
+        except OperationalError:
+            version = None
+        if version == HEAD:
+            return Ledger(engine, ledger_id=ledger_id(engine))
+        engine.dispose()
+        return None
+
+
+@contextmanager
+def _opening(url: str, *, read_only: bool = False) -> Iterator[Engine]:
+    """An engine that is let go when it leads to no ledger, and one sentence why."""
+    from sqlalchemy.exc import DBAPIError
+
+    engine = connect(url, read_only=read_only)
+    try:
+        yield engine
     except DBAPIError as error:
+        engine.dispose()
         reason = str(error.orig).strip().splitlines()[0]
         name = engine.url.render_as_string(hide_password=True)
         raise Refused(
             f"The ledger {name} cannot be opened: {reason}.",
             advice="Check that it is reachable and writable, or set REELBATCH_LEDGER.",
         ) from error
-
-
-def open_ledger_to_read(url: str) -> Ledger | None:
-    """Open without writing or migrating; None where there is no ledger yet. Raises Refused."""
-    from sqlalchemy.exc import DBAPIError
-
-    from reelbatch.ledger.migrate import HEAD, ledger_id, version_of
-
-    engine = connect(url, read_only=True)
-    try:
-        if version_of(engine) != HEAD:
-            return None
-        return Ledger(engine, ledger_id=ledger_id(engine))
-    except DBAPIError:
-        return None
+    except Refused:
+        engine.dispose()
+        raise

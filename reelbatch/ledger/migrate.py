@@ -32,19 +32,23 @@ def prepare(engine: Engine, *, upgrade: bool = False) -> str:
     """
     version = version_of(engine)
     if version != HEAD:
-        _refuse_unknown(version, engine)
         _refuse_shared(version, engine, upgrade)
         _migrate(engine)
     return ledger_id(engine)
 
 
 def version_of(engine: Engine) -> str | None:
-    """The schema's revision; None for an empty database."""
+    """The schema's revision; None for an empty database.
+
+    Raises Refused for another program's database and for a newer schema.
+    """
     reader = engine.execution_options(reading=True)
     with reader.connect() as connection:
         tables = set(inspect(connection).get_table_names())
         if "alembic_version" in tables and "ledgers" in tables:
-            return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+            _refuse_unknown(found, engine)
+            return found
         if tables:
             raise Refused(
                 f"{_name(engine)} is not a ledger of Reelbatch: it holds {sorted(tables)[0]!r}.",
@@ -111,10 +115,9 @@ def _alone(engine: Engine) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
         return
-    with engine.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _POSTGRES_LOCK})
+    with engine.begin() as connection:  # its end, whatever it is, lets the next one in
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _POSTGRES_LOCK})
         yield
-        connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _POSTGRES_LOCK})
 
 
 def _copy_before(engine: Engine, version: str | None) -> None:

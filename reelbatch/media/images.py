@@ -72,11 +72,7 @@ def check_image(content: bytes) -> ImageFacts:
     except Permanent:
         raise
     except Exception as error:  # Pillow's decoders raise what they like on broken bytes
-        raise Permanent(
-            f"The image cannot be decoded ({_reason(error)}).",
-            advice="Open and save it again as PNG or JPEG.",
-            error="image_not_decodable",
-        ) from error
+        raise _not_decodable(error) from error
 
 
 def _decoded(content: bytes) -> ImageFacts:
@@ -91,22 +87,33 @@ def _decoded(content: bytes) -> ImageFacts:
                 error="image_format",
             )
         if width * height > PIXEL_CAP:
-            raise Permanent(
-                f"The image has {width} x {height} pixels.",
-                advice="Scale it down: Ovi works at about 720 x 720.",
-                error="image_too_many_pixels",
-            )
+            raise _too_many_pixels(f"{width} x {height}")
         image.draft("RGB", (width // 8, height // 8))  # a JPEG is still read to its end
         image.load()
         return ImageFacts(content_type=CONTENT_TYPES[image.format], width=width, height=height)
 
 
-def _reason(error: Exception) -> str:
-    from PIL import UnidentifiedImageError
+def _not_decodable(error: Exception) -> Permanent:
+    from PIL import Image, UnidentifiedImageError
 
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
+        return _too_many_pixels("far too many")
+    reason = str(error).rstrip(".")[:120] or type(error).__name__
     if isinstance(error, UnidentifiedImageError):
-        return "it is no PNG, JPEG, WebP or GIF"
-    return str(error).rstrip(".")[:120] or type(error).__name__
+        reason = "it is no PNG, JPEG, WebP or GIF"
+    return Permanent(
+        f"The image cannot be decoded ({reason}).",
+        advice="Open and save it again as PNG or JPEG.",
+        error="image_not_decodable",
+    )
+
+
+def _too_many_pixels(how_many: str) -> Permanent:
+    return Permanent(
+        f"The image has {how_many} pixels.",
+        advice="Scale it down: Ovi works at about 720 x 720.",
+        error="image_too_many_pixels",
+    )
 
 
 def _file(path: Path) -> bytes:

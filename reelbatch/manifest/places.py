@@ -54,7 +54,7 @@ def named(place: str) -> Source:
     if is_url(place):
         bare = place.partition("?")[0] if _SIGNED.search(place) else place
         return Source(file=bare, place=bare, folder=bare.rpartition("/")[0] + "/", content=b"")
-    path = os.path.abspath(os.path.expanduser(place))
+    path = os.path.abspath(os.path.expanduser(place.replace("\0", "?")))
     folder = os.path.dirname(path)
     return Source(file=place, place=os.path.realpath(path), folder=folder, content=b"")
 

@@ -125,8 +125,16 @@ def _sqlite(path: Path, *, read_only: bool) -> Engine:
 
 
 def _write_pragmas(connection: Any, _record: object) -> None:
+    if _is_strange(connection):
+        return
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _is_strange(connection: Any) -> bool:
+    """Another program's database, which WAL mode would change for good."""
+    tables = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+    return bool(tables) and ("ledgers",) not in tables
 
 
 def _read_pragmas(connection: Any, _record: object) -> None:

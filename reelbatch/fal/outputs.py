@@ -10,13 +10,13 @@ from reelbatch.fal.answers import GoodResult, OutputFile
 
 
 def good_result(
-    payload: Mapping[str, Any],
+    payload: Any,
     output: Sequence[str] = ("video",),
     *,
     billable_units: Decimal | None = None,
 ) -> GoodResult | None:
     """The payload as a good result; None if there is no usable file at the path."""
-    file = output_file(payload, output)
+    file = output_file(payload, output) if isinstance(payload, dict) else None
     if file is None:
         return None
     seed = payload.get("seed")

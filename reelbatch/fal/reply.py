@@ -39,11 +39,20 @@ class Reply:
         """Seconds, where fal named them."""
         return retry_after_seconds(self.headers.get("retry-after"), self.headers.get("date"))
 
+    def parsed(self) -> Any:
+        """The body as JSON of any shape. Raises ValueError for a broken or other one."""
+        if self.broken:
+            raise ValueError(self.broken)
+        try:
+            return json.loads(self.body)
+        except RecursionError as error:
+            raise ValueError("it is nested past reason") from error
+
     def json(self) -> dict[str, Any]:
         """The body as an object. Raises ValueError for anything else."""
-        content = None if self.broken else _parsed(self.body)
+        content = self.parsed()
         if not isinstance(content, dict):
-            raise ValueError(self.broken or "it is not a JSON object")
+            raise ValueError("it is not a JSON object")
         return content
 
     def failure(self) -> Failure:
@@ -51,13 +60,7 @@ class Reply:
 
     def transient(self, what: str) -> Transient:
         """This answer as a reason to ask again: `what` names what we wanted."""
-        words = self.broken or self.failure().message
+        unusable = "with an answer we cannot use" if self.ok else self.failure().message
+        words = self.broken or unusable
         message = f"fal did not give {what}: {self.status} {words}"
         return Transient(message, retry_after=self.retry_after)
-
-
-def _parsed(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except RecursionError as error:
-        raise ValueError("it is nested past reason") from error

@@ -54,10 +54,11 @@ def _still_running(reply: Reply) -> bool:
 
 
 def _finished(reply: Reply, output: Sequence[str]) -> ResultAnswer:
+    """A body that is no JSON is the line's fault: it was paid, so it is asked for again."""
     try:
-        content = reply.json()
+        content = reply.parsed()
     except ValueError:
-        content = {}
+        raise reply.transient("a result") from None
     if good := good_result(content, output, billable_units=_billable_units(reply)):
         return good
     if not _is_own(reply):

@@ -6,11 +6,12 @@ here reads the environment, follows a redirect or sends anything twice.
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import httpx
@@ -152,7 +153,13 @@ def _connections(
     return partial(
         httpx.AsyncClient,
         transport=transport,
-        verify=httpx.create_ssl_context(trust_env=outside),
+        verify=_tls(trust_env=outside),
         follow_redirects=False,
         trust_env=outside,
     )
+
+
+@cache
+def _tls(*, trust_env: bool) -> ssl.SSLContext:
+    """Reading the certificates takes longer than a call."""
+    return httpx.create_ssl_context(trust_env=trust_env)

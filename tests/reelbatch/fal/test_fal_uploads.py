@@ -7,6 +7,7 @@ import traceback
 import fal_client.client
 import pytest
 
+from reelbatch.config import Settings
 from reelbatch.errors import Permanent, Transient
 from reelbatch.fal.client import Fal, open_fal
 from reelbatch.fal.constants import FAL_CLIENT_CONSTANTS, point_fal_client
@@ -55,10 +56,14 @@ def test_a_fal_client_without_those_names_is_refused(monkeypatch: pytest.MonkeyP
         point_fal_client(fal_client.client, real_settings())
 
 
-def test_with_the_default_settings_fal_client_is_left_as_it_is() -> None:
-    before = [getattr(fal_client.client, name) for name in FAL_CLIENT_CONSTANTS]
-    point_fal_client(fal_client.client, real_settings())
-    assert [getattr(fal_client.client, name) for name in FAL_CLIENT_CONSTANTS] == before
+def test_with_the_default_settings_fal_client_has_its_own_addresses() -> None:
+    point_fal_client(fal_client.client, Settings(fal_key=KEY))
+    addresses = {name: getattr(fal_client.client, name) for name in FAL_CLIENT_CONSTANTS}
+    assert addresses == {
+        "QUEUE_URL_FORMAT": "https://queue.fal.run/",
+        "REST_URL": "https://rest.fal.ai",
+        "CDN_URL": "https://v3.fal.media",
+    }
 
 
 async def test_an_upload_gives_a_url(server: RawServer, local_fal: Fal) -> None:

@@ -164,6 +164,7 @@ def keep_manifest(archive: Archive, batch: Batch, ledger_id: str, plan: Plan) ->
         spent_usd=batch.spent_usd,
     )
     try:
+        archive.probe()
         claim_batch(archive, mark)
         archive.put_once(
             key,

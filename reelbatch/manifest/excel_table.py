@@ -7,6 +7,7 @@ import io
 import warnings
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from reelbatch.manifest.faults import Unreadable
@@ -33,27 +34,40 @@ def excel_records(content: bytes) -> Iterator[Record]:
 
 
 def _lines(content: bytes) -> Iterator[tuple[Any, ...]]:
-    import openpyxl
+    """The sheet's lines; openpyxl's warnings of styles and extensions do not concern us."""
+    with _workbook():
+        import openpyxl
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of styles and extensions that do not concern us
-        try:
-            book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-            sheet = book.worksheets[0]
-            sheet.reset_dimensions()  # Google's exports say A1, whatever the sheet holds
-            yield from sheet.iter_rows(values_only=True)
-        except Exception as error:  # openpyxl raises what it likes on a broken workbook
-            raise _broken(f"{type(error).__name__}: {error}"[:120]) from error
+        book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
+        sheet = book.worksheets[0]
+        sheet.reset_dimensions()  # Google's exports say A1, whatever the sheet holds
+        lines = sheet.iter_rows(values_only=True)
+    while True:
+        with _workbook():
+            line = next(lines, None)
+        if line is None:
+            return
+        yield line
 
 
 def _check_size(content: bytes) -> None:
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            size = sum(member.file_size for member in archive.infolist())
-    except zipfile.BadZipFile as error:
-        raise _broken("it is no .xlsx") from error
+    with _workbook(), zipfile.ZipFile(io.BytesIO(content)) as archive:
+        size = sum(member.file_size for member in archive.infolist())
     if size > UNPACKED_CAP_BYTES:
         raise _broken(f"it unpacks to {megabytes(size)}")
+
+
+@contextmanager
+def _workbook() -> Iterator[None]:
+    """Around all that looks into the workbook. Raises Unreadable."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            yield
+        except zipfile.BadZipFile as error:
+            raise _broken("it is no .xlsx") from error
+        except Exception as error:  # zipfile and openpyxl raise what they like on broken bytes
+            raise _broken(f"{type(error).__name__}: {error}"[:120]) from error
 
 
 def _text(value: Any) -> str:

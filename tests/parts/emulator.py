@@ -50,6 +50,10 @@ class Emulator:
         """Switch off every fault."""
         self._ask("DELETE", "/faults")
 
+    def forget(self) -> None:
+        """Drop every submission, the running ones too; counters start at zero."""
+        self._ask("POST", "/forget")
+
     def lock(self, **reason: Any) -> None:
         """Lock the account, as fal does when the balance is used up."""
         self._ask("POST", "/lock", reason)

@@ -1,0 +1,87 @@
+"""A world for whole commands: one emulated fal for the session, empty for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reelbatch.cli.emulated import EmulatedFal
+from tests.parts.command import Command, Finished, Running
+from tests.parts.emulator import Emulator
+
+
+@pytest.fixture(scope="session")
+def one_emulator() -> Iterator[Emulator]:
+    options = ["--media=tiny"]
+    emulator = Emulator(EmulatedFal.start(concurrency=8, service_seconds=0.2, options=options))
+    yield emulator
+    emulator.stop()
+
+
+@pytest.fixture
+def fal(one_emulator: Emulator) -> Emulator:
+    """Sound, unlocked and with no submissions; 8 slots, where a video takes 0.2 seconds."""
+    one_emulator.forget()
+    one_emulator.mend()
+    one_emulator.unlock()
+    one_emulator.set(concurrency=8, service_seconds=0.2)
+    return one_emulator
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """The command, the fal it talks to, and the folder where it stands."""
+
+    command: Command
+    fal: Emulator
+
+    @property
+    def folder(self) -> Path:
+        return self.command.folder
+
+    @property
+    def ledger(self) -> Path:
+        return Path(self.command.ledger.removeprefix("sqlite:///"))
+
+    @property
+    def archive(self) -> Path:
+        return self.folder / "archive"
+
+    def write(self, name: str, content: str | bytes) -> Path:
+        """A file in the working folder."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def run(self, *arguments: str | Path, **how: Any) -> Finished:
+        """`reelbatch run --yes --json` to its end."""
+        return self.command("run", *arguments, "--yes", "--json", **how)
+
+    def start(self, *arguments: str | Path, **how: Any) -> Running:
+        return self.command.start("run", *arguments, "--yes", "--json", **how)
+
+    @property
+    def accepted(self) -> int:
+        """How many submissions fal has accepted; each one may be billed."""
+        return int(self.fal.state()["accepted"]["total"])
+
+    @property
+    def paid_twice(self) -> int:
+        """How many of them asked for the very same thing as an earlier one."""
+        return int(self.fal.state()["accepted"]["duplicates"])
+
+    def videos(self, batch: str = "cats") -> list[str]:
+        """Every archived video, below the batch's folder."""
+        folder = self.archive / batch
+        return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.mp4"))
+
+
+@pytest.fixture
+def world(run_cli: Command, fal: Emulator) -> World:
+    run_cli.environment |= fal.environment
+    return World(command=run_cli, fal=fal)

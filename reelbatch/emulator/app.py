@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from reelbatch.emulator.account import Account
 from reelbatch.emulator.admin import AdminRoutes
+from reelbatch.emulator.example import example_png
 from reelbatch.emulator.faults.plan import Faults, Plan
 from reelbatch.emulator.history import History
 from reelbatch.emulator.pictures import Pictures
@@ -21,7 +22,7 @@ from reelbatch.emulator.runner import Runner
 from reelbatch.emulator.settings import Settings
 from reelbatch.emulator.storage import EXAMPLE, Storage
 from reelbatch.emulator.storage_routes import StorageRoutes
-from reelbatch.emulator.studio import Studio, example_png
+from reelbatch.emulator.studio import Studio
 from reelbatch.emulator.submission import Submission
 from reelbatch.emulator.tally import Tally
 from reelbatch.emulator.webhooks import Webhooks

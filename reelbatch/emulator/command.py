@@ -45,9 +45,10 @@ def emulator(
 ) -> None:
     """A local fal with faults on demand: real endpoints, real videos, no money.
 
-    When it is ready it prints one line of JSON: queue_url, rest_url, cdn_url, api_url, jwks_url,
-    port, pid. It ends on SIGTERM or Ctrl-C with exit status 0; 2 means that a plan or an option
-    cannot be used. `--list-faults` shows what can go wrong.
+    When ready it prints one line of JSON: queue_url, rest_url, cdn_url, api_url, jwks_url, port,
+    pid.
+
+    Exit status: 0 when told to end (SIGTERM, Ctrl-C); 2 when an option or a plan cannot be used.
     """
     if list_faults:
         return show_faults()
@@ -55,19 +56,19 @@ def emulator(
     from reelbatch.emulator.server import Options, serve
     from reelbatch.emulator.settings import Settings
 
-    settings = Settings()
-    settings.change(
-        concurrency=concurrency,
-        service_seconds=service_seconds,
-        history_lag_seconds=history_lag_seconds,
-        drop_private_webhooks=drop_private_webhooks,
-        media=media,
-        media_bytes=media_bytes,
-    )
     try:
+        settings = Settings()
+        settings.change(
+            concurrency=concurrency,
+            service_seconds=service_seconds,
+            history_lag_seconds=history_lag_seconds,
+            drop_private_webhooks=drop_private_webhooks,
+            media=media,
+            media_bytes=media_bytes,
+        )
         plan = Plan.load(faults) if faults else Plan()
     except (OSError, ValueError) as error:
-        typer.echo(f"{faults}: {error}", err=True)
+        typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
     serve(
         Options(

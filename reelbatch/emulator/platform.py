@@ -135,7 +135,10 @@ class PlatformRoutes:
         self.tally.calls[moment] += 1
         if self.account.refusal(call.request) is not None:
             return platform_error(401, "Authentication failed")
-        return await self.faults.around(moment, call)
+        try:
+            return await self.faults.around(moment, call)
+        except (KeyError, ValueError) as error:
+            return platform_error(422, f"Invalid request: {error}")
 
 
 def ends(page: Page) -> dict[str, Any]:

@@ -122,7 +122,7 @@ class QueueRoutes:
             if status != before:
                 yield f"data: {json.dumps(status)}\n\n"
             before = status
-            if submission.state is not State.COMPLETED or status["status"] != State.COMPLETED:
+            if status["status"] == submission.state != State.COMPLETED:
                 await submission.change(within_seconds=STREAM_SECONDS)
 
     def _seen(self, submission: Submission, logs: bool) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+CHOICES = {"media": ("real", "tiny"), "cancelled_status": ("completed", "gone")}
+
 
 @dataclass(kw_only=True)
 class Settings:
@@ -32,6 +34,8 @@ class Settings:
         for name, value in wishes.items():
             if name not in known:
                 raise ValueError(f"no setting '{name}'; there are {', '.join(known)}")
+            if value not in CHOICES.get(name, (value,)):
+                raise ValueError(f"{name} is one of {', '.join(CHOICES[name])}")
             kind = type(known[name])
             setattr(self, name, float(value) if kind is float else kind(value))
 

@@ -5,7 +5,6 @@ only the first second is encoded for each video, and put in front.
 """
 
 import asyncio
-import io
 import json
 import random
 import threading
@@ -18,7 +17,6 @@ from typing import Any
 import av
 import numpy as np
 from av.video.frame import PictureType
-from PIL import Image
 
 from reelbatch.emulator.encoding import FRAMES, SECOND_OF_FRAMES, Track, encode_tone, encode_video
 from reelbatch.emulator.frames import (
@@ -156,11 +154,3 @@ def repeated(width: int, height: int) -> tuple[bytes, ...]:
 def comment(scene: Scene, name: str) -> str:
     """Never the same twice: it begins with the file's own name."""
     return json.dumps({"file": name, "seed": scene.seed, "prompt": scene.prompt})
-
-
-def example_png() -> bytes:
-    """The picture that a first manifest can name by its URL."""
-    sink = io.BytesIO()
-    image: Image.Image = painted(1, 896, 464)
-    image.save(sink, "PNG")
-    return sink.getvalue()

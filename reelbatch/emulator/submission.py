@@ -95,6 +95,8 @@ class Submission:
         watcher = asyncio.get_running_loop().create_future()
         self._watchers.append(watcher)
         await asyncio.wait([watcher], timeout=within_seconds)
+        if watcher in self._watchers:
+            self._watchers.remove(watcher)
 
     @property
     def seconds(self) -> float | None:

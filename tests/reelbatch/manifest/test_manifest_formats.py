@@ -94,7 +94,9 @@ def test_a_workbook_that_is_broken_is_one_fault(desk: Desk) -> None:
     other_zip = io.BytesIO()
     with zipfile.ZipFile(other_zip, "w") as archive:
         archive.writestr("hello.txt", "hello")
-    for content in (whole[:500], b"\xd0\xcf\x11\xe0 old excel", other_zip.getvalue()):
+    newer = bytearray(whole)
+    newer[whole.index(b"PK\x01\x02") + 6] = 210  # asks for a zip of version 21.0
+    for content in (whole[:500], bytes(newer), b"\xd0\xcf\x11\xe0 old excel", other_zip.getvalue()):
         assert codes(desk.load(content, "cats.xlsx")) == ["excel-broken"]
 
 

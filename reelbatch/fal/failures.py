@@ -105,11 +105,12 @@ def failure_of(error_type: str, *, words: str = "", http_status: int | None = No
 def _error_type(status_code: int, headers: Mapping[str, str], content: Any, text: str) -> str:
     if status_code == 504 and "x-fal-request-timeout-type" in headers:
         return "start_timeout"
-    if named := _named_type(headers, content):
+    words = text.lower()
+    is_locked = status_code == 403 and "user is locked" in words
+    if not is_locked and (named := _named_type(headers, content)):
         return named
     if _is_ingress(status_code, headers, content):
         return "ingress_error"
-    words = text.lower()
     for code, needle, error_type in _SENTENCES:
         if code == status_code and needle in words:
             return error_type

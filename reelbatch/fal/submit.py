@@ -101,7 +101,8 @@ def _submission(
     wire: Wire, endpoint_id: str, request_id: str, content: Mapping[str, Any]
 ) -> Submission:
     """fal's URLs where all of them lie on the configured queue host; the key goes there later."""
-    urls = {name: content.get(name) for name in ("status_url", "response_url", "cancel_url")}
+    names = ("status_url", "response_url", "cancel_url")
+    urls: dict[str, Any] = {name: content.get(name) for name in names}
     if all(wire.credentials.is_queue_url(url) for url in urls.values()):
-        return Submission(request_id=RequestId(request_id), **urls)  # type: ignore[arg-type]
+        return Submission(request_id=RequestId(request_id), **urls)
     return submission_of(wire.queue_url, endpoint_id, request_id)

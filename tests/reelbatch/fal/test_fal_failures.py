@@ -160,9 +160,16 @@ def test_fals_own_word_on_retrying_decides(value: str, family: Family) -> None:
     assert failure.family is family
 
 
-def test_a_lock_stays_a_lock_whatever_a_header_says() -> None:
-    failure = read(403, {"detail": "User is locked."}, X_Fal_Retryable="true")
-    assert failure.family is Family.LOCKED
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"detail": "User is locked."},
+        {"detail": "User is locked.", "error_type": "a_new_type"},
+        {"error": {"type": "authorization_error", "message": "User is locked. Reason: TOP_UP."}},
+    ],
+)
+def test_a_lock_is_a_lock_whatever_else_is_said(content: dict[str, Any]) -> None:
+    assert read(403, content, X_Fal_Retryable="true").family is Family.LOCKED
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -57,7 +58,7 @@ async def _try(run: Run, job_id: JobId) -> State:
         kept = Kept(key=key, sha256=sha256, bytes=len(content), media=asdict(media))
         await run.book(keeping.about_to_keep, run.ledger, job_id, kept)
         stored = await run.carry(store_video, run.archive, key, job_id, content, sha256)
-        await _sidecar(run, job_id, stored)
+        await _sidecar(run, {**job, **asdict(kept)}, stored)
     except SourceLost as error:
         why = Why(error_type="source_lost", message=str(error))
         await run.book(keeping.source_lost, run.ledger, job_id, why)
@@ -113,9 +114,8 @@ def _key(run: Run, job: RowMapping) -> str:
     )
 
 
-async def _sidecar(run: Run, job_id: JobId, stored: Stored) -> None:
-    job = await run.book(reading.job, run.ledger, job_id)
-    attempts = await run.book(reading.attempts_of, run.ledger, job_id)
+async def _sidecar(run: Run, job: Mapping[str, Any], stored: Stored) -> None:
+    attempts = await run.book(reading.attempts_of, run.ledger, job["id"])
     sidecar = sidecar_of(run.batch, run.settings.account, job, attempts, stored)
     await run.carry(run.archive.put, sidecar_key(stored.key), sidecar.render(), JSON_TYPE)
 

@@ -129,10 +129,10 @@ async def _good(run: Run, job: RowMapping, answer: GoodResult, seconds: float | 
         billable_units=_text(answer.billable_units),
     )
     price = run.prices.of(job["endpoint_id"])
-    await run.book(results.settle_good, run.ledger, job["attempt_id"], good, price)
+    settled = await run.book(results.settle_good, run.ledger, job["attempt_id"], good, price)
     run.gate.place_freed()
     run.heard("good")
-    return await _stands(run, job)
+    return State.COMPLETED if settled else await _stands(run, job)
 
 
 async def _failed(run: Run, job: RowMapping, answer: FailedResult) -> State:

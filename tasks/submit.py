@@ -116,28 +116,32 @@ async def _write_down(
             )
             await run.book(answers.accepted, run.ledger, attempt_id, handle)
             run.mine.add(job_id)
+            return State.SUBMITTED
         case NotSent(reason=reason):
             await run.book(answers.not_sent, run.ledger, attempt_id, reason, park=True)
             run.gate.place_freed()
+            return State.PENDING
         case Rejected(failure=failure, retry_after=seconds):
-            await _rejected(run, attempt_id, failure, seconds)
+            return await _rejected(run, attempt_id, failure, seconds)
         case Ambiguous(reason=reason):
             await run.book(answers.doubted, run.ledger, attempt_id, reason)
             run.gate.place_freed()
+            return State.IN_DOUBT
         case never:
             assert_never(never)
-    return (await run.book(reading.states_of, run.ledger, [job_id]))[job_id]
 
 
-async def _rejected(run: Run, attempt_id: str, failure: Failure, seconds: float | None) -> None:
+async def _rejected(run: Run, attempt_id: str, failure: Failure, seconds: float | None) -> State:
     park = PARKS.get(failure.family)
     why = Why(
         error_type=failure.error_type, message=failure.message, http_status=failure.http_status
     )
     await run.book(answers.rejected, run.ledger, attempt_id, why, park=park, retry_after=seconds)
     run.gate.place_freed()
-    if park is None:
-        run.heard(failure.error_type)
+    if park is not None:
+        return State.PENDING
+    run.heard(failure.error_type)
+    return State.FAILED
 
 
 async def _wait(run: Run, job_id: JobId, wait: Wait, *, since: float) -> State:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import RowMapping
 
@@ -15,7 +16,11 @@ from reelbatch.ledger.batches import Batch
 
 
 def sidecar_of(
-    batch: Batch, account: str, job: RowMapping, attempts: Sequence[RowMapping], stored: Stored
+    batch: Batch,
+    account: str,
+    job: Mapping[str, Any],
+    attempts: Sequence[RowMapping],
+    stored: Stored,
 ) -> Sidecar:
     """Everything that would be needed to rebuild the ledger's record of this video."""
     return Sidecar(
@@ -42,7 +47,7 @@ def sidecar_of(
     )
 
 
-def _input(job: RowMapping) -> sidecar.Input:
+def _input(job: Mapping[str, Any]) -> sidecar.Input:
     image = None
     if job["image_source"]:
         image = sidecar.Image(source=job["image_source"], sha256=job["image_sha256"] or "")
@@ -59,7 +64,7 @@ def _attempt(attempt: RowMapping) -> sidecar.Attempt:
     )
 
 
-def _timing(job: RowMapping, attempts: Sequence[RowMapping]) -> sidecar.Timing:
+def _timing(job: Mapping[str, Any], attempts: Sequence[RowMapping]) -> sidecar.Timing:
     last = attempts[-1] if attempts else None
     return sidecar.Timing(
         submitted_at=last["answered_at"] if last else None,

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from reelbatch.manifest.faults import Unreadable
+from reelbatch.manifest.rows import Fault
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -38,6 +39,26 @@ def encoding_of(content: bytes) -> Encoding:
             raise _no_text(content, error.start) from None
         return _windows_1252(content, error.start)
     return Encoding(name=marked or "utf-8")
+
+
+def encoding_said(content: bytes, file: str, found: list[Fault]) -> Encoding:
+    """The encoding, with a warning among `found` where it was guessed. Raises Unreadable."""
+    encoding = encoding_of(content)
+    if encoding.guessed_at:
+        found.append(_guessed(file, encoding.guessed_at))
+    return encoding
+
+
+def _guessed(file: str, line: int) -> Fault:
+    return Fault(
+        file=file,
+        line=line,
+        column=None,
+        code="encoding-guessed",
+        message="This line is not UTF-8; the file was read as Windows-1252.",
+        advice="Look at its accents, or save the file as UTF-8.",
+        severity="warning",
+    )
 
 
 def _windows_1252(content: bytes, first_odd_byte: int) -> Encoding:

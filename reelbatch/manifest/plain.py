@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Literal
 
 from reelbatch.manifest.csv_table import csv_records
-from reelbatch.manifest.encoding import encoding_of
+from reelbatch.manifest.encoding import encoding_said
 from reelbatch.manifest.excel_table import excel_records
 from reelbatch.manifest.jsonl_rows import jsonl_rows
 from reelbatch.manifest.places import Source
@@ -37,9 +37,7 @@ def plain_rows(source: Source, supplied: frozenset[str], found: list[Fault]) -> 
     kind = kind_of(source)
     if kind == "excel":
         return table.rows(excel_records(source.content), found)
-    encoding = encoding_of(source.content)
-    if encoding.guessed_at:
-        found.append(_guessed(source.file, encoding.guessed_at))
+    encoding = encoding_said(source.content, source.file, found)
     if kind == "jsonl":
         return jsonl_rows(source, encoding, found)
     return table.rows(csv_records(source.content, encoding, file=source.file, found=found), found)
@@ -53,15 +51,3 @@ def kind_of(source: Source) -> Kind:
     if source.suffix in _BY_SUFFIX:
         return _BY_SUFFIX[source.suffix]
     return "jsonl" if start.startswith(b"{") else "csv"
-
-
-def _guessed(file: str, line: int) -> Fault:
-    return Fault(
-        file=file,
-        line=line,
-        column=None,
-        code="encoding-guessed",
-        message="This line is not UTF-8; the file was read as Windows-1252.",
-        advice="Look at its accents, or save the file as UTF-8.",
-        severity="warning",
-    )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from reelbatch.manifest.document import Document
-from reelbatch.manifest.encoding import encoding_of
+from reelbatch.manifest.encoding import encoding_said
 from reelbatch.manifest.faults import Unreadable, shown
 from reelbatch.manifest.keyed import KeyedRows, keyed_rows
 from reelbatch.manifest.names import unsafe_because
@@ -22,12 +22,12 @@ KNOWN_KEYS = ("name", "archive", "budget_usd", "defaults", "rows", "include", "m
 
 def yaml_document(source: Source, read: Read, found: list[Fault]) -> Document:
     """The document of a YAML source; a bare list is its rows. Raises Unreadable."""
-    text = source.content.decode(encoding_of(source.content).name)
+    text = source.content.decode(encoding_said(source.content, source.file, found).name)
     root = compose(text, file=source.file, found=found)
     if root is None:
         raise _empty()
     if isinstance(root, Items):
-        root = Keys(line=1, values={"rows": root}, lines={"rows": 1})
+        root = Keys(line=1, values={"rows": root}, lines={})
     if isinstance(root, str):
         raise _no_mapping()
     rows = keyed_rows(source.file, source.folder, found)
@@ -50,8 +50,9 @@ class _Head:
     rows: KeyedRows
 
     def check_keys(self) -> None:
-        for key, line in self.root.lines.items():
+        for key in self.root.values:
             if key not in KNOWN_KEYS:
+                line = self.root.line_of(key)
                 close = difflib.get_close_matches(key, KNOWN_KEYS, n=1)
                 advice = f"Did you mean {close[0]!r}?" if close else f"Use {', '.join(KNOWN_KEYS)}."
                 self.rows.wrong(line, "key-unknown", f"A manifest has no {shown(key)}.", advice)
@@ -86,7 +87,7 @@ class _Head:
 
     def wrong(self, key: str, what: str, message: str, advice: str = "Write one.") -> None:
         code = f"{key.replace('_', '-')}-{what}"
-        self.rows.wrong(self.root.lines[key], code, message, advice)
+        self.rows.wrong(self.root.line_of(key), code, message, advice)
 
 
 def _empty() -> Unreadable:

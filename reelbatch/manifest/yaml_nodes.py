@@ -5,6 +5,7 @@ Tags are refused, and so are aliases that would unfold to far more than was writ
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,13 +34,16 @@ class Items:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Keys:
-    """A mapping, with the line of each key."""
+    """A mapping; `lines` are those of keys that do not stand on its first line."""
 
     line: int
     values: dict[str, Node]
     lines: dict[str, int]
-    twice: set[str] = field(default_factory=set)
+    twice: list[str] = field(default_factory=list)
     """Keys that were there again; the fault has been told."""
+
+    def line_of(self, key: str) -> int:
+        return self.lines.get(key, self.line)
 
 
 Node = str | Items | Keys
@@ -138,11 +142,12 @@ class _Composer:
         if not isinstance(key, str):
             raise _refused(event, "A key is a list or a mapping.", "yaml-key")
         if key in keys.values:
-            keys.twice.add(key)
-            self._found.append(_twice(self._file, key, keys.lines[key], _line(event)))
+            keys.twice.append(key)
+            self._found.append(_twice(self._file, key, keys.line_of(key), _line(event)))
             return
-        keys.values[key] = node
-        keys.lines[key] = _line(event)
+        keys.values[sys.intern(key)] = node
+        if (line := _line(event)) != keys.line:
+            keys.lines[sys.intern(key)] = line
 
 
 def _scalar(event: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -29,7 +30,7 @@ class YamlRows:
         expansion = Expansion(defaults=self._defaults(), matrix=self._matrix())
         if expansion.combinations > MATRIX_CAP:
             what = f"The matrix makes {expansion.combinations} rows of each row."
-            line = self.root.lines["matrix"]
+            line = self.root.line_of("matrix")
             self.rows.wrong(line, "matrix-too-large", what, f"{MATRIX_CAP} is the most.")
             return
         for raw in self._own():
@@ -39,7 +40,7 @@ class YamlRows:
 
     def _own(self) -> Iterator[RawRow]:
         if "matrix" in self.root.values and not {"rows", "include"} & self.root.values.keys():
-            yield self.rows.row({}, self.root.lines["matrix"], {})
+            yield self.rows.row({}, self.root.line_of("matrix"), {})
         for node, line in self._items("rows"):
             if isinstance(node, Keys):
                 yield self._row(node)
@@ -55,14 +56,14 @@ class YamlRows:
         keys = self._mapping("defaults")
         if "id" in keys.values:
             what = "An id is one row's own and has no default."
-            self.rows.wrong(keys.lines["id"], "defaults-id", what, "Put it into the row.")
+            self.rows.wrong(keys.line_of("id"), "defaults-id", what, "Put it into the row.")
         return self._row(keys)
 
     def _matrix(self) -> dict[str, list[RawRow]]:
         keys = self._mapping("matrix")
         matrix = {}
         for written, node in keys.values.items():
-            line = keys.lines[written]
+            line = keys.line_of(written)
             values = node.values if isinstance(node, Items) else [node]
             cells = [Keys(line=line, values={written: value}, lines={}) for value in values]
             column = self.rows.columns.named(written, line)
@@ -97,10 +98,13 @@ class YamlRows:
             self.rows.found.append(fault_of(problem, about="", file=source.file, line=problem.line))
 
     def _items(self, key: str) -> Iterator[tuple[Node, int]]:
-        """The items of a list; one text stands for a list of one."""
-        node, line = self.root.values.get(key, ""), self.root.lines.get(key, 0)
+        """The items of a list, let go as they are read; one text stands for a list of one."""
+        node, line = self.root.values.get(key, ""), self.root.line_of(key)
         if isinstance(node, Items):
-            yield from zip(node.values, node.lines, strict=True)
+            items, lines = deque(node.values), deque(node.lines)
+            node.values.clear()
+            while items:
+                yield items.popleft(), lines.popleft()
         elif isinstance(node, Keys):
             what, advice = f"{key} is a list.", 'Begin each item with "- ".'
             self.rows.wrong(line, f"{key}-not-list", what, advice)
@@ -108,7 +112,7 @@ class YamlRows:
             yield node, line
 
     def _mapping(self, key: str) -> Keys:
-        node, line = self.root.values.get(key, ""), self.root.lines.get(key, 0)
+        node, line = self.root.values.get(key, ""), self.root.line_of(key)
         if isinstance(node, Keys):
             return node
         if node:
@@ -121,6 +125,6 @@ class YamlRows:
         several = [name for name, node in keys.values.items() if not isinstance(node, str)]
         for name in several:
             what = f"{name} has several values, a cell has one."
-            line = keys.lines.get(name, keys.line)
+            line = keys.line_of(name)
             self.rows.wrong(line, "cell-not-single", what, "Write one text.")
         return not several and not keys.twice

@@ -227,3 +227,8 @@ def test_an_unknown_key_is_a_fault_with_a_suggestion(desk: Desk) -> None:
 def test_a_name_may_hold_the_date(desk: Desk) -> None:
     text = "name: daily-{date}\nrows: [{prompt: a}]\n"
     assert sound(desk.load(text, "cats.yaml")).name == "daily-{date}"
+
+
+def test_a_guessed_encoding_is_said_aloud_here_too(desk: Desk) -> None:
+    manifest = desk.load("- prompt: a caf\u00e9\n".encode("cp1252"), "cats.yaml")
+    assert (codes(manifest), prompts(manifest)) == (["encoding-guessed"], ["a café"])

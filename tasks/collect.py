@@ -13,7 +13,7 @@ from typing import assert_never
 
 from sqlalchemy import RowMapping
 
-from reelbatch.errors import Transient
+from reelbatch.errors import Permanent, Transient
 from reelbatch.fal.answers import (
     CancelAnswer,
     Completed,
@@ -51,8 +51,16 @@ async def collect(run: Run, job_id: JobId, *, left_behind: bool = False) -> Stat
     """See one submission through to its result; returns where the job stands then.
 
     `left_behind`: another process submitted it, so it may be done already. SUBMITTED comes
-    back only when this process is leaving.
+    back when this process is leaving, or may not ask fal about this request.
     """
+    try:
+        return await _collect(run, job_id, left_behind=left_behind)
+    except Permanent as error:
+        run.warnings.append(f"job {job_id} stays at fal: {error}")
+        return State.SUBMITTED
+
+
+async def _collect(run: Run, job_id: JobId, *, left_behind: bool) -> State:
     job = await run.book(reading.job, run.ledger, job_id)
     submission = submission_of(job)
     patient = job["cancel_asked_at"] is not None

@@ -18,6 +18,7 @@ from reelbatch.cli.saying import print_json, say_faults, say_plan, say_totals, s
 from reelbatch.config import Settings, read_settings
 from reelbatch.errors import Refused
 from reelbatch.ledger import Ledger, batches, open_ledger
+from reelbatch.ledger.forgetting import forget_in_flight
 from reelbatch.money import as_text
 from reelbatch.run.handover import Handover
 from reelbatch.run.plan import Plan, make_plan
@@ -52,6 +53,8 @@ def session(
         settings = read_settings(**overrides)
         ledger = open_ledger(settings.ledger_url)
         stack.callback(ledger.close)
+        if emulated:
+            forget_in_flight(ledger, settings.account_id)
         yield Session(settings=settings, ledger=ledger, server=server)
 
 

@@ -8,8 +8,8 @@ from sqlalchemy import RowMapping
 
 from reelbatch.ledger import Ledger, reading
 from reelbatch.ledger.batches import Batch
-from reelbatch.urls import without_query
 from reelbatch.money import as_text
+from reelbatch.urls import without_query
 
 
 def stories_of(ledger: Ledger, batch: Batch, row_id: str) -> list[dict[str, Any]]:

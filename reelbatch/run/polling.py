@@ -14,7 +14,7 @@ from time import monotonic
 
 from aiolimiter import AsyncLimiter
 
-from reelbatch.errors import ReelbatchError
+from reelbatch.errors import Permanent, Transient
 from reelbatch.fal.answers import Completed, Gone, Queued, Running, Status, Submission
 from reelbatch.run.schedule import Schedule
 
@@ -80,7 +80,7 @@ class Poller:
         """Wait for the request's end. `age`: seconds since fal took it.
 
         `at_once` looks first thing, for a request that somebody else left behind; `patient`
-        waits past the run timeout too.
+        waits past the run timeout too. Raises Permanent where fal may not be asked.
         """
         done: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         watch = Watch(submission, monotonic() - age, done, patient=patient)
@@ -127,7 +127,7 @@ class Poller:
                 watch = heapq.heappop(self._due)[2]
                 if not watch.done.done():
                     return watch
-                self._forget(watch)
+                self._forget()
                 continue
             await _wait_at_most(self._changed, wait)
 
@@ -138,9 +138,10 @@ class Poller:
             self.calls += 1
             watch.looks += 1
             self._read(watch, await self._ask(watch.submission))
-        except ReelbatchError as error:
-            pause = getattr(error, "retry_after", None) or AFTER_TROUBLE_SECONDS
-            self._look_in(watch, pause)
+        except Transient as error:
+            self._look_in(watch, error.retry_after or AFTER_TROUBLE_SECONDS)
+        except Permanent as error:
+            self._give_up(watch, error)
         finally:
             self._busy.release()
 
@@ -168,9 +169,15 @@ class Poller:
     def _end(self, watch: Watch, ending: Ending) -> None:
         if not watch.done.done():
             watch.done.set_result(ending)
-        self._forget(watch)
+        self._forget()
 
-    def _forget(self, watch: Watch) -> None:
+    def _give_up(self, watch: Watch, error: Permanent) -> None:
+        """This request may not be asked about; whoever waits for it hears why."""
+        if not watch.done.done():
+            watch.done.set_exception(error)
+        self._forget()
+
+    def _forget(self) -> None:
         """Let the next one scout, or time all of those that nobody has looked at yet."""
         self._scouted = False
         self._plan_unseen()

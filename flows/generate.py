@@ -12,6 +12,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.desk import at_desk
+from flows.naming import name_this_run
 from flows.outcome import refused, state_of
 from flows.watching import at_work
 from reelbatch.errors import Refused
@@ -32,6 +33,7 @@ async def generate(request: GenerateRequest) -> State[Any]:
     try:
         with at_desk(request) as desk:
             plan = await load(request, desk.settings, desk.ledger)
+            await name_this_run(plan, request)
             batch, settings = take_batch(plan, request, desk.ledger)
             async with open_run(request, settings, desk.ledger, batch, plan) as run:
                 await enter(run, plan)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -11,11 +12,13 @@ from uuid import UUID
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
 
 from reelbatch.run.handover import HANDOVER
-from reelbatch.run.progress import Progress, tell
+from reelbatch.run.progress import Progress, look, tell
 from reelbatch.run.run import Run
 
 DRAIN_SECONDS = 15.0
 """POSTs on their way may answer, and puts may end, before a run leaves."""
+PATIENCE_SECONDS = 5.0
+"""So long the end of a run waits for Prefect's page."""
 
 
 @asynccontextmanager
@@ -41,6 +44,7 @@ async def at_work(run: Run) -> AsyncIterator[None]:
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
+    await page.finish(await look(run, deque()))
 
 
 async def _leave_after_draining(run: Run) -> None:
@@ -73,6 +77,14 @@ class ProgressPage:
                 await self._show(progress)
             except Exception:  # The money path does not need Prefect to live.
                 await asyncio.sleep(5)
+
+    async def finish(self, progress: Progress) -> None:
+        """The last word: else the bar stays where it was a second before the end."""
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                await self._show(progress)
+        except Exception:  # As above.
+            return
 
     async def _show(self, progress: Progress) -> None:
         percent = 100 * progress.share

@@ -40,18 +40,23 @@ async def tell(run: Run, listeners: list[Listener]) -> None:
     """Look and tell, for ever; cancel it to stop."""
     seen: deque[tuple[float, int]] = deque(maxlen=LATELY)
     while True:
-        counts = await run.book(reading.counts, run.ledger, run.batch.id, selected=run.selected)
-        elapsed = (datetime.now(UTC) - run.started_at).total_seconds()
-        seen.append((elapsed, counts.finished))
-        progress = Progress(
-            counts=counts,
-            elapsed_seconds=elapsed,
-            eta_seconds=_eta(seen, counts),
-            reserved_usd=counts.reserved_usd,
-        )
+        progress = await look(run, seen)
         for listener in listeners:
             listener(progress)
         await asyncio.sleep(EVERY_SECONDS)
+
+
+async def look(run: Run, seen: deque[tuple[float, int]]) -> Progress:
+    """How the batch stands now; `seen` is what was seen before: (elapsed, finished)."""
+    counts = await run.book(reading.counts, run.ledger, run.batch.id, selected=run.selected)
+    elapsed = (datetime.now(UTC) - run.started_at).total_seconds()
+    seen.append((elapsed, counts.finished))
+    return Progress(
+        counts=counts,
+        elapsed_seconds=elapsed,
+        eta_seconds=_eta(seen, counts),
+        reserved_usd=counts.reserved_usd,
+    )
 
 
 def _eta(seen: deque[tuple[float, int]], counts: Counts) -> float | None:

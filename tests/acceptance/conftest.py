@@ -25,11 +25,15 @@ def one_emulator() -> Iterator[Emulator]:
 @pytest.fixture
 def fal(one_emulator: Emulator) -> Emulator:
     """Sound, unlocked and with no submissions; 8 slots, where a video takes 0.2 seconds."""
-    one_emulator.forget()
-    one_emulator.mend()
-    one_emulator.unlock()
-    one_emulator.set(concurrency=8, service_seconds=0.2)
-    return one_emulator
+    return emptied(one_emulator)
+
+
+def emptied(emulator: Emulator) -> Emulator:
+    emulator.forget()
+    emulator.mend()
+    emulator.unlock()
+    emulator.set(concurrency=8, service_seconds=0.2)
+    return emulator
 
 
 @dataclass(frozen=True, kw_only=True)

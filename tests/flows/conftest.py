@@ -1,0 +1,118 @@
+"""A worker as an operator has it: a process pool, the repository's deployments, a real server."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from reelbatch.cli.children import Child, start_watched
+from reelbatch.cli.emulated import EmulatedFal
+from reelbatch.cli.prefect_server import OwnServer
+from tests.parts.command import BIN
+from tests.parts.emulator import Emulator
+from tests.parts.prefect import WITHOUT_PREFECT
+from tests.parts.waiting import wait_until
+
+REPOSITORY = Path(__file__).parents[2]
+POOL = "reelbatch"
+FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+
+
+@pytest.fixture(scope="module")
+def fal() -> Iterator[Emulator]:
+    emulator = Emulator(
+        EmulatedFal.start(concurrency=8, service_seconds=0.2, options=["--media=tiny"])
+    )
+    yield emulator
+    emulator.stop()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployed:
+    """The deployment `generate` with a worker behind it, and Prefect's API to ask."""
+
+    folder: Path
+    archive: Path
+    worker: Child
+    api: httpx.Client
+    id: str
+
+    def start(self, *, environment: Mapping[str, str | None] | None = None, **request: Any) -> str:
+        """Order a run with this request; returns its id."""
+        order: dict[str, Any] = {"parameters": {"request": request}}
+        if environment:
+            order["job_variables"] = {"env": dict(environment)}
+        answer = self.api.post(f"/deployments/{self.id}/create_flow_run", json=order)
+        answer.raise_for_status()
+        return str(answer.json()["id"])
+
+    def end_of(self, flow_run_id: str) -> dict[str, Any]:
+        """The flow run, once its state is final."""
+
+        def ended() -> dict[str, Any] | None:
+            run = dict(self.api.get(f"/flow_runs/{flow_run_id}").json())
+            return run if run["state_type"] in FINAL else None
+
+        try:
+            return wait_until(ended, description="the flow run has ended", timeout_seconds=90)
+        except TimeoutError as error:
+            pytest.fail(f"{error}\n{self.worker.said()}\n{self.worker.last_words()}")
+
+    def artifacts_of(self, flow_run_id: str) -> dict[str, dict[str, Any]]:
+        """What is on the flow run's page, by key; the newest of each."""
+        wanted = {"artifacts": {"flow_run_id": {"any_": [flow_run_id]}}, "sort": "UPDATED_DESC"}
+        found = self.api.post("/artifacts/filter", json=wanted).json()
+        return {one["key"]: one for one in reversed(found)}
+
+    def videos(self, batch: str) -> list[str]:
+        """Every archived video, below the batch's folder."""
+        folder = self.archive / batch
+        return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.mp4"))
+
+
+@pytest.fixture(scope="module")
+def deployed(
+    prefect_server: OwnServer, fal: Emulator, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployed]:
+    """What the README says of schedules: a pool, `prefect deploy --all`, a worker."""
+    folder = tmp_path_factory.mktemp("deployed")
+    shutil.copy(REPOSITORY / "prefect.yaml", folder)
+    environment = {
+        **WITHOUT_PREFECT,
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_API_URL": prefect_server.api_url,
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
+        "DO_NOT_TRACK": "1",
+        "HOME": str(folder),
+        **fal.environment,
+        "REELBATCH_LEDGER": f"sqlite:///{folder / 'ledger.db'}",
+        "REELBATCH_ARCHIVE": str(folder / "videos"),
+    }
+    with httpx.Client(base_url=prefect_server.api_url, trust_env=False, timeout=30) as api:
+        _prefect("work-pool", "create", "--type", "process", POOL, at=folder, env=environment)
+        _prefect("--no-prompt", "deploy", "--all", at=folder, env=environment)
+        command = [str(BIN / "prefect"), "worker", "start", "--pool", POOL]
+        worker = start_watched(command, name="The worker", environment=environment, folder=folder)
+        deployment = api.get("/deployments/name/generate/generate").json()
+        yield Deployed(
+            folder=folder,
+            archive=folder / "videos",
+            worker=worker,
+            api=api,
+            id=deployment["id"],
+        )
+        worker.stop()
+
+
+def _prefect(*arguments: str, at: Path, env: Mapping[str, str]) -> None:
+    done = subprocess.run(
+        [BIN / "prefect", *arguments], cwd=at, env=env, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr

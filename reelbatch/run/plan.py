@@ -159,12 +159,12 @@ def _batch_name(request: GenerateRequest, manifest: Manifest) -> str:
 
 def select_rows(request: GenerateRequest, manifest: Manifest) -> frozenset[RowId] | None:
     """The rows that `--where` chose, or the sound ones of a manifest with faults; None: all."""
-    from reelbatch.manifest.select import matches, parse_where
+    from reelbatch.manifest.select import parse_where, select
 
     if not request.where:
         return frozenset(row.row_id for row in manifest.rows) if manifest.errors else None
-    wanted = [parse_where(text) for text in request.where]
-    chosen = frozenset(row.row_id for row in manifest.rows if matches(row, wanted))
+    found = select(manifest.rows, [parse_where(text) for text in request.where])
+    chosen = frozenset(row.row_id for row in found)
     if not chosen and manifest.rows:
         raise Refused(
             f"No row has {' and '.join(request.where)}.",

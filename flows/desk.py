@@ -30,6 +30,8 @@ class Desk:
 def at_desk(request: GenerateRequest) -> Iterator[Desk]:
     """Raises Refused where the ledger cannot be opened, or would die with this machine."""
     if handover := HANDOVER.get():
+        if handover.in_flow:
+            handover.in_flow()
         yield Desk(settings=handover.settings, ledger=handover.ledger)
         return
     settings = read_settings(**request.settings_flags())

@@ -10,7 +10,6 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ def drive(request: GenerateRequest, handover: Handover, server: LocalPrefect) ->
     """Run the flow `generate` in this process. Raises what refused or broke it."""
     server.wait_ready()
     generate = our_flow()
-    state = asyncio.run(_drive(generate, request, handover))
+    state = _driven(generate, request, handover)
     if handover.refusal:
         raise handover.refusal
     if handover.totals is None:
@@ -53,9 +52,20 @@ def our_flow() -> Any:
     return generate
 
 
+def _driven(generate: Any, request: GenerateRequest, handover: Handover) -> Any:
+    from prefect.exceptions import TerminationSignal
+
+    try:
+        return asyncio.run(_drive(generate, request, handover))
+    except TerminationSignal:
+        # SIGTERM in the moment between Prefect's own handler and the flow: nothing has begun.
+        raise KeyboardInterrupt from None
+
+
 async def _drive(generate: Any, request: GenerateRequest, handover: Handover) -> Any:
     HANDOVER.set(handover)
-    _listen(handover.interrupt)
+    _listen(handover)
+    handover.in_flow = lambda: _listen(handover)
     work = asyncio.ensure_future(generate(request, return_state=True))
     while not work.done():
         await asyncio.wait({work}, timeout=0.2)
@@ -68,24 +78,34 @@ async def _drive(generate: Any, request: GenerateRequest, handover: Handover) ->
     return work.result()
 
 
-def _listen(interrupt: Callable[[], None]) -> None:
-    """The first signal asks to go, the second goes: what is in flight is in the ledger."""
+def _listen(handover: Handover) -> None:
+    """The first signal asks to go, the second goes: what is in flight is in the ledger.
+
+    Called again within the flow, for Prefect takes SIGTERM for itself when a flow begins.
+    """
     loop = asyncio.get_running_loop()
+    if handover.interrupted:
+        _leave_at_the_next(loop)
+        return
 
     def heard() -> None:
-        for number in SIGNALS:
-            loop.remove_signal_handler(number)
-            signal.signal(number, lambda *_: os._exit(4))
+        _leave_at_the_next(loop)
         print(
             "Stopping: no new submissions; what is on its way is written down. "
             "Once more to leave at once.",
             file=sys.stderr,
             flush=True,
         )
-        interrupt()
+        handover.interrupt()
 
     for number in SIGNALS:
         loop.add_signal_handler(number, heard)
+
+
+def _leave_at_the_next(loop: asyncio.AbstractEventLoop) -> None:
+    for number in SIGNALS:
+        loop.remove_signal_handler(number)
+        signal.signal(number, lambda *_: os._exit(4))
 
 
 def _broken(state: Any) -> BaseException:

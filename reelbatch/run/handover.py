@@ -5,6 +5,7 @@ Under a worker nobody hands anything over, and the flow makes all of it itself.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
@@ -29,6 +30,8 @@ class Handover:
     totals: Totals | None = None
     refusal: ReelbatchError | None = None
     interrupted: bool = False
+    in_flow: Callable[[], None] | None = None
+    """Called by the flow as it begins."""
 
     def interrupt(self) -> None:
         """The first Ctrl-C or SIGTERM: no new claims, and go."""

@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from reelbatch.jobs import State
 from reelbatch.ledger import bills, parking
 from reelbatch.ledger.engine import Ledger, now
 from reelbatch.ledger.posts import Post, lock_post
 from reelbatch.ledger.schema import attempts, jobs
+from reelbatch.ledger.writing import by_id, change
 
 LATE = timedelta(seconds=45)
 """A POST is given up after 30 s; SUBMITTING for longer than this is IN_DOUBT."""
@@ -191,11 +192,16 @@ def move(
     With `attempt_id`, only while that attempt is the job's newest: an old answer may not
     move a job that has gone on without it.
     """
-    where = [jobs.c.id == job_id, jobs.c.state.in_(from_states)]
-    if attempt_id is not None:
-        where.append(jobs.c.attempt_id == attempt_id)
-    done = tx.execute(jobs.update().where(*where).values(state=to, state_at=at, **values))
+    values |= {"this_id": job_id, "from_states": list(from_states), "state": to, "state_at": at}
+    if attempt_id is None:
+        done = tx.execute(_MOVE, values)
+    else:
+        done = tx.execute(_MOVE_OF_ATTEMPT, values | {"newest": attempt_id})
     return bool(done.rowcount == 1)
+
+
+_MOVE = by_id(jobs).where(jobs.c.state.in_(bindparam("from_states", expanding=True)))
+_MOVE_OF_ATTEMPT = _MOVE.where(jobs.c.attempt_id == bindparam("newest"))
 
 
 def _answered(tx: Connection, post: Post, outcome: str, why: Why) -> None:
@@ -211,4 +217,4 @@ def _answered(tx: Connection, post: Post, outcome: str, why: Why) -> None:
 
 
 def _write(tx: Connection, post: Post, **values: object) -> None:
-    tx.execute(attempts.update().where(attempts.c.id == post.attempt_id).values(values))
+    change(tx, attempts, post.attempt_id, **values)

@@ -16,7 +16,7 @@ from reelbatch.jobs import BatchId, JobId, RowId, State
 from reelbatch.ledger.comparing import Held, Take
 from reelbatch.ledger.engine import Ledger, now
 from reelbatch.ledger.schema import accounts, batches, jobs, known_images
-from reelbatch.ledger.upserts import insert_or
+from reelbatch.ledger.writing import insert_or
 
 Mark = Literal["pause", "cancel"]
 

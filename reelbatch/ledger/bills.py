@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Literal
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import Connection, RowMapping, bindparam, func, select
 
 from reelbatch.ledger.posts import Post
 from reelbatch.ledger.schema import accounts, attempts, batches, jobs, money_events
+from reelbatch.ledger.writing import add, by_id, change
 
 Basis = Literal["priced", "billed", "maybe", "lost", "adopted"]
 
@@ -32,18 +34,11 @@ def reserve(
     `account_values` are what else the claim changes in its account.
     """
     today = day_of(at)
-    so_far = accounts.c.day_usd if account["day"] == today else NOTHING
-    tx.execute(
-        accounts.update()
-        .where(accounts.c.id == account["id"])
-        .values(
-            reserved_usd=accounts.c.reserved_usd + price,
-            day=today,
-            day_usd=so_far + price,
-            **account_values,
-        )
-    )
-    _batch_moves(tx, batch_id, reserved=price)
+    yesterday = account["day_usd"] if account["day"] != today else NOTHING
+    _totals_move(
+        tx, account["id"], batch_id, reserved=price, day=price - yesterday,
+        values={"day": today, **account_values},
+    )  # fmt: skip
     _note(tx, account["id"], batch_id, job_id, attempt_id, "reserve", price, None, at)
 
 
@@ -68,12 +63,8 @@ def release(tx: Connection, post: Post) -> None:
         return
     reserved = post.reserved_usd
     _attempt_becomes(tx, post, reserved_usd=NOTHING, cost_usd=NOTHING, cost_basis=RELEASED)
-    values = {
-        "reserved_usd": accounts.c.reserved_usd - reserved,
-        "day_usd": accounts.c.day_usd + _on_this_day(post, -reserved),
-    }
-    tx.execute(accounts.update().where(accounts.c.id == post.account_id).values(values))
-    _batch_moves(tx, post.batch_id, reserved=-reserved)
+    day = _on_this_day(post, -reserved)
+    _totals_move(tx, post.account_id, post.batch_id, reserved=-reserved, day=day)
     _note_of(tx, post, "release", reserved, None)
 
 
@@ -83,16 +74,8 @@ def settle(tx: Connection, post: Post, price: Decimal, basis: Basis) -> None:
         return
     reserved = post.reserved_usd
     _attempt_becomes(tx, post, reserved_usd=NOTHING, cost_usd=price, cost_basis=basis)
-    tx.execute(
-        accounts.update()
-        .where(accounts.c.id == post.account_id)
-        .values(
-            reserved_usd=accounts.c.reserved_usd - reserved,
-            spent_usd=accounts.c.spent_usd + price,
-            day_usd=accounts.c.day_usd + _on_this_day(post, price - reserved),
-        )
-    )
-    _batch_moves(tx, post.batch_id, reserved=-reserved, spent=price)
+    day = _on_this_day(post, price - reserved)
+    _totals_move(tx, post.account_id, post.batch_id, reserved=-reserved, spent=price, day=day)
     _job_costs(tx, post.job_id, price, basis)
     _note_of(tx, post, "settle", price, basis)
 
@@ -103,26 +86,42 @@ def _on_this_day(post: Post, more: Decimal) -> Decimal:
 
 
 def _attempt_becomes(tx: Connection, post: Post, **values: object) -> None:
-    tx.execute(attempts.update().where(attempts.c.id == post.attempt_id).values(values))
+    change(tx, attempts, post.attempt_id, **values)
 
 
 def _job_costs(tx: Connection, job_id: str, price: Decimal, basis: Basis) -> None:
     """A job costs what all of its attempts cost; the basis is that of the last one."""
-    before = func.coalesce(jobs.c.cost_usd, NOTHING)
-    tx.execute(
-        jobs.update().where(jobs.c.id == job_id).values(cost_usd=before + price, cost_basis=basis)
-    )
+    tx.execute(_JOB_COSTS, {"this_id": job_id, "price": price, "cost_basis": basis})
 
 
-def _batch_moves(
-    tx: Connection, batch_id: str, *, reserved: Decimal, spent: Decimal = NOTHING
+def _totals_move(
+    tx: Connection,
+    account_id: str,
+    batch_id: str,
+    *,
+    reserved: Decimal,
+    spent: Decimal = NOTHING,
+    day: Decimal,
+    values: Mapping[str, object] | None = None,
 ) -> None:
-    batch = batches.c
-    values = {
-        batch.reserved_usd: batch.reserved_usd + reserved,
-        batch.spent_usd: batch.spent_usd + spent,
-    }
-    tx.execute(batches.update().where(batch.id == batch_id).values(values))
+    """Account and batch together; `values` are what else changes in the account."""
+    sums = {"reserved": reserved, "spent": spent}
+    tx.execute(_ACCOUNT_MOVES, {"this_id": account_id, "today": day, **sums, **(values or {})})
+    tx.execute(_BATCH_MOVES, {"this_id": batch_id, **sums})
+
+
+_JOB_COSTS = by_id(jobs).values(
+    cost_usd=func.coalesce(jobs.c.cost_usd, NOTHING) + bindparam("price")
+)
+_ACCOUNT_MOVES = by_id(accounts).values(
+    reserved_usd=accounts.c.reserved_usd + bindparam("reserved"),
+    spent_usd=accounts.c.spent_usd + bindparam("spent"),
+    day_usd=accounts.c.day_usd + bindparam("today"),
+)
+_BATCH_MOVES = by_id(batches).values(
+    reserved_usd=batches.c.reserved_usd + bindparam("reserved"),
+    spent_usd=batches.c.spent_usd + bindparam("spent"),
+)
 
 
 def day_of(at: datetime) -> str:
@@ -131,17 +130,8 @@ def day_of(at: datetime) -> str:
 
 
 def _note_of(tx: Connection, post: Post, kind: str, amount: Decimal, basis: str | None) -> None:
-    _note(
-        tx,
-        post.account_id,
-        post.batch_id,
-        post.job_id,
-        post.attempt_id,
-        kind,
-        amount,
-        basis,
-        post.at,
-    )
+    of = (post.account_id, post.batch_id, post.job_id, post.attempt_id)
+    _note(tx, *of, kind, amount, basis, post.at)
 
 
 def _note(
@@ -155,15 +145,7 @@ def _note(
     basis: str | None,
     at: datetime,
 ) -> None:
-    tx.execute(
-        money_events.insert().values(
-            at=at,
-            account_id=account_id,
-            batch_id=batch_id,
-            job_id=job_id,
-            attempt_id=attempt_id,
-            kind=kind,
-            usd=amount,
-            basis=basis,
-        )
-    )
+    add(
+        tx, money_events, at=at, account_id=account_id, batch_id=batch_id, job_id=job_id,
+        attempt_id=attempt_id, kind=kind, usd=amount, basis=basis,
+    )  # fmt: skip

@@ -16,8 +16,9 @@ from sqlalchemy import Connection, RowMapping, bindparam, exists, func, select
 from reelbatch.jobs import HELD, Arguments, State
 from reelbatch.ledger import bills, parking
 from reelbatch.ledger.engine import Ledger, now
-from reelbatch.ledger.posts import lock_account
+from reelbatch.ledger.posts import lock_account_of_job
 from reelbatch.ledger.schema import IN_FLIGHT_SQL, attempts, batches, jobs
+from reelbatch.ledger.writing import add, change
 
 POST_BEGINS_WITHIN = timedelta(seconds=10)
 """A POST is not begun when its attempt is older: suspended laptops wake up."""
@@ -89,8 +90,7 @@ def claim(ledger: Ledger, job_id: str, body: Arguments, terms: Terms) -> Claim:
     Raises Transient when the ledger cannot be written: then nothing may be sent.
     """
     with ledger.writing() as tx:
-        mine = select(jobs.c.account_id).where(jobs.c.id == job_id).scalar_subquery()
-        account = lock_account(tx, mine)
+        account = lock_account_of_job(tx, job_id)
         job = tx.execute(_WANTED, {"job_id": job_id}).mappings().one()
         at = now(tx)
         refusal = (
@@ -143,23 +143,27 @@ def _served(tx: Connection, job: RowMapping, at: datetime) -> Claim | None:
 
     One question, not two: between them a twin could have moved from flight into the archive.
     """
-    same = tx.execute(
-        select(jobs.c.id, jobs.c.state)
-        .where(
-            jobs.c.fingerprint == job["fingerprint"],
-            jobs.c.id != job["id"],
-            jobs.c.state.in_([State.ARCHIVED, *HELD]),
-            func.coalesce(jobs.c.review, "") != "rejected",
-        )
-        .order_by(jobs.c.state != State.ARCHIVED)
-        .limit(1)
-    ).first()
+    asked = {"fingerprint": job["fingerprint"], "job_id": job["id"]}
+    same = tx.execute(_SAME_REQUEST, asked).first()
     if same is None:
         return None
     if same.state != State.ARCHIVED:
         return Wait(reason="twin", job_id=same.id)
     _reuse(tx, job["id"], same.id, at)
     return Reused(source_id=same.id)
+
+
+_SAME_REQUEST = (
+    select(jobs.c.id, jobs.c.state)
+    .where(
+        jobs.c.fingerprint == bindparam("fingerprint"),
+        jobs.c.id != bindparam("job_id"),
+        jobs.c.state.in_([State.ARCHIVED, *HELD]),
+        func.coalesce(jobs.c.review, "") != "rejected",
+    )
+    .order_by(jobs.c.state != State.ARCHIVED)
+    .limit(1)
+)
 
 
 def _reuse(tx: Connection, job_id: str, source_id: str, at: datetime) -> None:
@@ -189,15 +193,8 @@ def _too_soon(account: RowMapping, at: datetime) -> Wait | None:
 
 def _no_place(tx: Connection, job: RowMapping, terms: Terms, at: datetime) -> Wait | None:
     """In flight is counted, never kept: a counter can drift, an index cannot."""
-    in_flight = dict(
-        tx.execute(
-            select(jobs.c.batch_id, func.count())
-            .where(jobs.c.account_id == job["account_id"], IN_FLIGHT_SQL)
-            .group_by(jobs.c.batch_id)
-        )
-        .tuples()
-        .all()
-    )
+    mine = {"account_id": job["account_id"]}
+    in_flight = dict(tx.execute(_IN_FLIGHT, mine).tuples().all())
     free = terms.window - sum(in_flight.values())
     if free <= 0:
         _ask(tx, job["batch_id"], at)
@@ -208,30 +205,39 @@ def _no_place(tx: Connection, job: RowMapping, terms: Terms, at: datetime) -> Wa
     return None
 
 
+_IN_FLIGHT = (
+    select(jobs.c.batch_id, func.count())
+    .where(jobs.c.account_id == bindparam("account_id"), IN_FLIGHT_SQL)
+    .group_by(jobs.c.batch_id)
+)
+
+
 def _kept_for_others(
     tx: Connection, job: RowMapping, window: int, in_flight: dict[str, int], at: datetime
 ) -> int:
     """Each batch that asked within a minute may have its even share of the window."""
-    asking = (
-        tx.execute(
-            select(batches.c.id).where(
-                batches.c.account_id == job["account_id"],
-                batches.c.id != job["batch_id"],
-                batches.c.asked_at > at - ASKING,
-                exists().where(
-                    jobs.c.batch_id == batches.c.id,
-                    jobs.c.state == State.PENDING,
-                    jobs.c.withdrawn.is_(False),
-                ),
-            )
-        )
-        .scalars()
-        .all()
-    )
+    about = {
+        "account_id": job["account_id"],
+        "batch_id": job["batch_id"],
+        "lately": at - ASKING,
+    }
+    asking = tx.execute(_ASKING, about).scalars().all()
     share = window // (len(asking) + 1)
     if in_flight.get(job["batch_id"], 0) < share:
         return 0
     return sum(max(0, share - in_flight.get(other, 0)) for other in asking)
+
+
+_ASKING = select(batches.c.id).where(
+    batches.c.account_id == bindparam("account_id"),
+    batches.c.id != bindparam("batch_id"),
+    batches.c.asked_at > bindparam("lately"),
+    exists().where(
+        jobs.c.batch_id == batches.c.id,
+        jobs.c.state == State.PENDING,
+        jobs.c.withdrawn.is_(False),
+    ),
+)
 
 
 def _ask(tx: Connection, batch_id: str, at: datetime) -> None:
@@ -267,30 +273,29 @@ def _take(
     taken = Claimed(
         attempt_id=f"{job['id']}-{n}", token=secrets.token_urlsafe(16), n=n, claimed_at=at
     )
-    tx.execute(
-        attempts.insert().values(
-            id=taken.attempt_id,
-            job_id=job["id"],
-            n=n,
-            token=taken.token,
-            body=dict(body),
-            claimed_at=at,
-            reserved_usd=terms.price,
-            deadline_at=at + POST_BEGINS_WITHIN + terms.start_timeout + terms.grace,
-        )
+    add(
+        tx,
+        attempts,
+        id=taken.attempt_id,
+        job_id=job["id"],
+        n=n,
+        token=taken.token,
+        body=dict(body),
+        claimed_at=at,
+        reserved_usd=terms.price,
+        deadline_at=at + POST_BEGINS_WITHIN + terms.start_timeout + terms.grace,
     )
-    tx.execute(
-        jobs.update()
-        .where(jobs.c.id == job["id"])
-        .values(
-            state=State.SUBMITTING,
-            state_at=at,
-            attempts=n,
-            attempt_id=taken.attempt_id,
-            not_before=None,
-            error_type=None,
-            error_message=None,
-        )
+    change(
+        tx,
+        jobs,
+        job["id"],
+        state=State.SUBMITTING,
+        state_at=at,
+        attempts=n,
+        attempt_id=taken.attempt_id,
+        not_before=None,
+        error_type=None,
+        error_message=None,
     )
     bills.reserve(
         tx,

@@ -19,7 +19,7 @@ from reelbatch.ledger.comparing import Comparison, compare, next_roll
 from reelbatch.ledger.engine import Ledger, now
 from reelbatch.ledger.posts import lock_account
 from reelbatch.ledger.schema import batches, jobs, rows
-from reelbatch.ledger.upserts import insert_or
+from reelbatch.ledger.writing import insert_or
 from reelbatch.manifest.rows import Row
 
 CHUNK = 500

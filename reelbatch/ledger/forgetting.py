@@ -9,7 +9,6 @@ from reelbatch.ledger import bills
 from reelbatch.ledger.answers import move
 from reelbatch.ledger.engine import Ledger, now
 from reelbatch.ledger.posts import lock_post
-from reelbatch.ledger.posts import lock_post
 from reelbatch.ledger.schema import jobs
 
 IN_THE_AIR = {State.SUBMITTING, State.IN_DOUBT, State.SUBMITTED, State.COMPLETED}

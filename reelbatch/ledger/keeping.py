@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import func
-
 from reelbatch.jobs import State
 from reelbatch.ledger.answers import Why, move
 from reelbatch.ledger.engine import Ledger, now
@@ -58,15 +56,11 @@ def kept(ledger: Ledger, job_id: str, key: str) -> bool:
 def source_lost(ledger: Ledger, job_id: str, why: Why) -> None:
     """The bytes a job should have been copied from are gone; it is never silently paid."""
     with ledger.writing() as tx:
-        move(
-            tx,
-            job_id,
-            {State.COMPLETED},
-            State.FAILED,
-            now(tx),
-            error_type=why.error_type,
-            error_message=why.message,
-            cost_usd=func.nullif(jobs.c.cost_usd, Decimal(0)),
-            cost_basis=None,
-            reused_from=None,
-        )
+        lost = move(
+            tx, job_id, {State.COMPLETED}, State.FAILED, now(tx),
+            error_type=why.error_type, error_message=why.message,
+            cost_basis=None, reused_from=None,
+        )  # fmt: skip
+        if lost:
+            for_nothing = jobs.c.id == job_id, jobs.c.cost_usd == Decimal(0)
+            tx.execute(jobs.update().where(*for_nothing).values(cost_usd=None))

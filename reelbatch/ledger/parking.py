@@ -13,6 +13,7 @@ from sqlalchemy import Connection, RowMapping, select
 
 from reelbatch.ledger.engine import Ledger, now
 from reelbatch.ledger.schema import accounts
+from reelbatch.ledger.writing import change
 
 ParkReason = Literal["throttled", "storm", "unreachable", "locked", "auth"]
 
@@ -127,7 +128,7 @@ def probe_ended(tx: Connection, account: RowMapping, attempt_id: str | None) -> 
 
 
 def _change(tx: Connection, account: RowMapping, **values: object) -> None:
-    tx.execute(accounts.update().where(accounts.c.id == account["id"]).values(values))
+    change(tx, accounts, account["id"], **values)
 
 
 def parked(ledger: Ledger, account_id: str) -> Parked | None:

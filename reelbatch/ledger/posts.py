@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import Connection, RowMapping, ScalarSelect, bindparam, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, select
 
 from reelbatch.jobs import State
 from reelbatch.ledger.engine import now
@@ -79,16 +80,33 @@ _FOUND = (
 
 def lock_post(tx: Connection, attempt_id: str) -> Post:
     """The attempt's job and locked account, as they are now."""
-    mine = select(jobs.c.account_id).join(attempts, attempts.c.job_id == jobs.c.id)
-    account = lock_account(tx, mine.where(attempts.c.id == attempt_id).scalar_subquery())
-    found = tx.execute(_FOUND, {"attempt_id": attempt_id}).mappings().one()
+    mine = {"attempt_id": attempt_id}
+    account = tx.execute(_OF_ATTEMPT, mine).mappings().one()
+    found = tx.execute(_FOUND, mine).mappings().one()
     return Post(**{**found, "state": State(found["state"])}, account=account, at=now(tx))
 
 
-def lock_account(tx: Connection, account_id: str | ScalarSelect[str]) -> RowMapping:
-    """The account as it is, and nobody else's until this transaction ends.
+def lock_account(tx: Connection, account_id: str) -> RowMapping:
+    """The account as it is, and nobody else's until this transaction ends."""
+    return tx.execute(_BY_NAME, {"account_id": account_id}).mappings().one()
 
-    Postgres: new jobs may still refer to it meanwhile (FOR NO KEY UPDATE).
-    """
-    mine = select(accounts).where(accounts.c.id == account_id)
-    return tx.execute(mine.with_for_update(key_share=True)).mappings().one()
+
+def lock_account_of_job(tx: Connection, job_id: str) -> RowMapping:
+    return tx.execute(_OF_JOB, {"job_id": job_id}).mappings().one()
+
+
+def _locked(account_id: ColumnElement[str]) -> Select[Any]:
+    """Postgres: new jobs may refer to the account meanwhile (FOR NO KEY UPDATE)."""
+    return select(accounts).where(accounts.c.id == account_id).with_for_update(key_share=True)
+
+
+_BY_NAME = _locked(bindparam("account_id"))
+_OF_JOB = _locked(
+    select(jobs.c.account_id).where(jobs.c.id == bindparam("job_id")).scalar_subquery()
+)
+_OF_ATTEMPT = _locked(
+    select(jobs.c.account_id)
+    .join(attempts, attempts.c.job_id == jobs.c.id)
+    .where(attempts.c.id == bindparam("attempt_id"))
+    .scalar_subquery()
+)

@@ -20,6 +20,7 @@ from reelbatch.ledger.answers import Why, move
 from reelbatch.ledger.engine import Ledger, now
 from reelbatch.ledger.posts import Post, lock_post
 from reelbatch.ledger.schema import attempts, jobs
+from reelbatch.ledger.writing import change
 
 TRANSIENT_RETRIES = 1
 """fal retries runner failures itself up to 10 times (fal.md, section 3.8)."""
@@ -168,5 +169,4 @@ def note_trouble(ledger: Ledger, job_id: str, why: Why) -> None:
 
 
 def _finished(tx: Connection, post: Post, **values: object) -> None:
-    mine = attempts.c.id == post.attempt_id
-    tx.execute(attempts.update().where(mine).values(completed_at=post.at, **values))
+    change(tx, attempts, post.attempt_id, completed_at=post.at, **values)

@@ -25,8 +25,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def drive(request: GenerateRequest, handover: Handover, server: LocalPrefect) -> Totals:
     """Run the flow `generate` in this process. Raises what refused or broke it."""
+    generate = our_flow()  # The server starts meanwhile: importing Prefect takes a second too.
     server.wait_ready()
-    generate = our_flow()
     state = _driven(generate, request, handover)
     if handover.refusal:
         raise handover.refusal

@@ -38,13 +38,25 @@ async def at_work(run: Run) -> AsyncIterator[None]:
         asyncio.create_task(page.work()),
         asyncio.create_task(_leave_after_draining(run)),
     ]
+    for task in beside:
+        task.add_done_callback(lambda ended: _end_with(run, ended))
     try:
         yield
     finally:
         for task in beside:
             task.cancel()
-        await asyncio.gather(*beside, return_exceptions=True)
+        endings = await asyncio.gather(*beside, return_exceptions=True)
+    for ending in endings:
+        if isinstance(ending, Exception):
+            raise ending
     await page.finish(await look(run, deque()))
+
+
+def _end_with(run: Run, ended: asyncio.Task[None]) -> None:
+    """Without its poller a run would wait for ever: what breaks beside the work ends the work."""
+    if not ended.cancelled() and ended.exception():
+        run.gate.close()
+        run.gone.set()
 
 
 async def _leave_after_draining(run: Run) -> None:

@@ -37,11 +37,15 @@ async def jobs_to_produce(run: Run) -> list[Job]:
 
 async def produce_all(run: Run, jobs: Sequence[Job]) -> None:
     """Take up one shard after the other, as long as the window has room for more."""
-    async with asyncio.TaskGroup() as group:
-        for shard in shards_of(jobs):
-            await _room(run)
-            run.unsubmitted += len(shard)
-            group.create_task(produce_shard(name_of(shard), run, shard))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for shard in shards_of(jobs):
+                await _room(run)
+                run.unsubmitted += len(shard)
+                group.create_task(produce_shard(name_of(shard), run, shard))
+    except BaseExceptionGroup as broken:
+        # One ledger that cannot be written breaks every shard alike: say it once.
+        raise broken.exceptions[0] from broken
 
 
 def shards_of(jobs: Sequence[Job]) -> Iterator[list[Job]]:

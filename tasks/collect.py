@@ -68,6 +68,7 @@ async def _collect(run: Run, job_id: JobId, *, left_behind: bool) -> State:
         if state := await _cancel(run, job, submission):
             return state
         patient = True
+    unheard_of = job["gone_since"] is not None
     while not run.leaving.is_set():
         ending = await run.poller.finished(
             submission, age=_age(job), at_once=left_behind, patient=patient
@@ -79,9 +80,13 @@ async def _collect(run: Run, job_id: JobId, *, left_behind: bool) -> State:
                     return state
                 patient = True
             case Gone():
+                unheard_of = True
                 if state := await _missing(run, job):
                     return state
             case Completed(inference_seconds=seconds):
+                if unheard_of:
+                    await run.book(results.back, run.ledger, job["attempt_id"])
+                    unheard_of = False
                 if state := await _result(run, job, submission, seconds):
                     return state
             case never:

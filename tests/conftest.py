@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 pytest_plugins = [
-    "tests.contracts.fal_parts",
     "tests.parts.command",
     "tests.parts.emulator",
     "tests.parts.ledger",
     "tests.parts.postgres",
     "tests.parts.prefect",
     "tests.parts.weed",
+    # Last: it is made of those above, and a plugin must not have been imported before its turn.
+    "tests.contracts.fal_parts",
 ]

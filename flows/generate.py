@@ -1,7 +1,7 @@
 """Generate: a manifest goes in, every row becomes one archived video.
 
 Read it top to bottom: load the manifest, open the run, let the rows into the ledger,
-produce them a shard at a time, report. Run it again and it carries on.
+produce them a shard at a time, settle what is in doubt, report. Run it again and it carries on.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from flows.watching import at_work
 from reelbatch.errors import Refused
 from reelbatch.run.opening import open_run
 from reelbatch.run.request import GenerateRequest
+from tasks.doubts import settled_doubts
 from tasks.load import enter, load, take_batch
 from tasks.produce import jobs_to_produce, produce_all
 from tasks.report import report
@@ -39,6 +40,8 @@ async def generate(request: GenerateRequest) -> State[Any]:
                 await enter(run, plan)
                 async with at_work(run):
                     await produce_all(run, await jobs_to_produce(run))
+                    async for jobs in settled_doubts(run):
+                        await produce_all(run, jobs)
                 return state_of(await report(run))
     except Refused as refusal:
         return refused(refusal)

@@ -146,8 +146,8 @@ class Run:
     async def _while_parked(self) -> None:
         """Give up waiting where waiting does not help."""
         parked = await self.book(parking.parked, self.ledger, self.settings.account_id)
-        if parked is None:
-            return
+        if parked is None or parked.until <= datetime.now(UTC):
+            return  # a probe is on its way, and its answer decides
         waited = datetime.now(UTC) - max(parked.since, self.started_at)
         match parked.reason:
             case "locked" | "auth":

@@ -125,6 +125,30 @@ def jobs_of(ledger: Ledger, batch: Batch) -> list[RowMapping]:
         return list(tx.execute(ordered).mappings())
 
 
+def told(found: Comparison) -> tuple[int, int, int, int, int]:
+    """(new, edited, kept, back, withdrawn)"""
+    return (
+        len(found.new), len(found.edited), len(found.kept), len(found.back), len(found.withdrawn)
+    )  # fmt: skip
+
+
+def wanted(ledger: Ledger, batch: Batch) -> list[tuple[str, int, int]]:
+    """(row, take, revision) of every job that is not withdrawn."""
+    found = [one for one in jobs_of(ledger, batch) if not one["withdrawn"]]
+    return sorted((one["row_id"], one["take"], one["revision"]) for one in found)
+
+
+def only(ledger: Ledger, batch: Batch) -> RowMapping:
+    (found,) = (one for one in jobs_of(ledger, batch) if not one["withdrawn"])
+    return found
+
+
+def archive_all(ledger: Ledger, batch: Batch) -> None:
+    for one in jobs_of(ledger, batch):
+        if one["state"] == State.PENDING and not one["withdrawn"]:
+            archived(ledger, one["id"])
+
+
 def job(ledger: Ledger, job_id: str) -> RowMapping:
     with ledger.reading() as tx:
         return tx.execute(select(jobs).where(jobs.c.id == job_id)).mappings().one()

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import RowMapping, func, select
+from sqlalchemy import func, select
 
 from reelbatch.errors import Refused
 from reelbatch.jobs import State
@@ -25,54 +25,28 @@ from reelbatch.ledger.comparing import Comparison
 from reelbatch.ledger.entering import preview
 from reelbatch.ledger.reading import counts, job
 from reelbatch.ledger.results import settle_failed
-from reelbatch.ledger.schema import batches, jobs
+from reelbatch.ledger.schema import jobs
 from reelbatch.manifest.rows import Image, Row
 from tests.contracts.ledger_parts import (
     ACCOUNT,
     CRASHED,
     PRICE,
     QUEUE_URL,
+    archive_all,
     archived,
     batch_named,
     claimed,
     entered,
     jobs_of,
+    only,
     put_job,
     row,
     rows,
     submitted,
     terms,
+    told,
+    wanted,
 )
-
-
-def _told(found: Comparison) -> tuple[int, int, int, int, int]:
-    """(new, edited, kept, back, withdrawn)"""
-    return (
-        len(found.new), len(found.edited), len(found.kept), len(found.back), len(found.withdrawn)
-    )  # fmt: skip
-
-
-def _wanted(ledger: Ledger, batch: Batch) -> list[tuple[str, int, int]]:
-    """(row, take, revision) of every job that is not withdrawn."""
-    found = [one for one in jobs_of(ledger, batch) if not one["withdrawn"]]
-    return sorted((one["row_id"], one["take"], one["revision"]) for one in found)
-
-
-def _only(ledger: Ledger, batch: Batch) -> RowMapping:
-    (found,) = (one for one in jobs_of(ledger, batch) if not one["withdrawn"])
-    return found
-
-
-def _all_archived(ledger: Ledger, batch: Batch) -> None:
-    for one in jobs_of(ledger, batch):
-        if one["state"] == State.PENDING and not one["withdrawn"]:
-            archived(ledger, one["id"])
-
-
-def _roll(ledger: Ledger, batch: Batch) -> int:
-    with ledger.reading() as tx:
-        roll: int = tx.execute(select(batches.c.roll).where(batches.c.id == batch.id)).scalar_one()
-    return roll
 
 
 def _photo(sha256: str | None, source: str = "cat.png") -> Image:
@@ -82,8 +56,8 @@ def _photo(sha256: str | None, source: str = "cat.png") -> Image:
 def test_every_take_of_every_row_becomes_one_job(ledger: Ledger) -> None:
     batch = batch_named(ledger)
     found = entered(ledger, batch, [row("a", takes=2), row("b", seed=None)])
-    assert _told(found) == (3, 0, 0, 0, 0)
-    assert _wanted(ledger, batch) == [("a", 1, 1), ("a", 2, 1), ("b", 1, 1)]
+    assert told(found) == (3, 0, 0, 0, 0)
+    assert wanted(ledger, batch) == [("a", 1, 1), ("a", 2, 1), ("b", 1, 1)]
     first, second, _ = jobs_of(ledger, batch)
     assert (first["arguments"]["seed"], second["arguments"]["seed"]) == (7, 8)
     assert [one["position"] for one in jobs_of(ledger, batch)] == [1, 2, 3]
@@ -93,7 +67,7 @@ def test_the_same_manifest_twice_enters_once(ledger: Ledger) -> None:
     batch = batch_named(ledger)
     entered(ledger, batch, rows(3))
     before = jobs_of(ledger, batch)
-    assert _told(entered(ledger, batch, rows(3))) == (0, 0, 3, 0, 0)
+    assert told(entered(ledger, batch, rows(3))) == (0, 0, 3, 0, 0)
     assert jobs_of(ledger, batch) == before
 
 
@@ -105,7 +79,7 @@ def test_eight_runs_at_the_same_time_enter_it_once(ledger: Ledger, ledger_url: s
     for one in ledgers:
         one.close()
     assert sorted(len(comparison.new) for comparison in found) == [0] * 7 + [40]
-    assert len(_wanted(ledger, batch_named(ledger))) == 40
+    assert len(wanted(ledger, batch_named(ledger))) == 40
 
 
 def test_entering_and_claiming_at_once_never_stand_in_each_other_s_way(
@@ -140,7 +114,7 @@ def test_moving_rows_changes_nothing(ledger: Ledger) -> None:
     batch = batch_named(ledger)
     entered(ledger, batch, rows(3))
     moved = [replace(one, line=90 + n) for n, one in enumerate(reversed(rows(3)))]
-    assert _told(entered(ledger, batch, moved)) == (0, 0, 3, 0, 0)
+    assert told(entered(ledger, batch, moved)) == (0, 0, 3, 0, 0)
     last = jobs_of(ledger, batch)[-1]
     assert job(ledger, last["id"])["line"] == 90, "errors name the line it stands on now"
 
@@ -150,8 +124,8 @@ def test_labels_and_names_never_make_a_revision(ledger: Ledger) -> None:
     batch = batch_named(ledger)
     entered(ledger, batch, [row("a", campaign="spring")])
     found = entered(ledger, batch, [row("a", output="{campaign}/{row_id}.mp4", campaign="fall")])
-    assert _told(found) == (0, 0, 1, 0, 0)
-    now = job(ledger, _only(ledger, batch)["id"])
+    assert told(found) == (0, 0, 1, 0, 0)
+    now = job(ledger, only(ledger, batch)["id"])
     assert (now["labels"], now["output"]) == ({"campaign": "fall"}, "{campaign}/{row_id}.mp4")
 
 
@@ -160,24 +134,24 @@ def test_an_edited_prompt_is_a_job_of_its_own(ledger: Ledger) -> None:
     batch = batch_named(ledger)
     entered(ledger, batch, [row("a", "A cat."), row("b")])
     found = entered(ledger, batch, [row("a", "A dog."), row("b")])
-    assert _told(found) == (0, 1, 1, 0, 0)
+    assert told(found) == (0, 1, 1, 0, 0)
     old, new, _ = sorted(jobs_of(ledger, batch), key=lambda one: (one["row_id"], one["revision"]))
     assert (old["withdrawn"], new["withdrawn"]) == (True, False)
     assert (new["revision"], new["roll"], new["arguments"]["seed"]) == (2, 0, 7)
     assert claim(ledger, old["id"], {}, terms()) == Moved()
-    assert _told(entered(ledger, batch, [row("a", "A dog."), row("b")])) == (0, 0, 2, 0, 0)
+    assert told(entered(ledger, batch, [row("a", "A dog."), row("b")])) == (0, 0, 2, 0, 0)
 
 
 def test_an_edit_taken_back_is_served_from_the_first_revision(ledger: Ledger) -> None:
     """It is a third revision, and costs nothing."""
     batch = batch_named(ledger)
     entered(ledger, batch, [row("a", "A cat.")])
-    first = _only(ledger, batch)["id"]
+    first = only(ledger, batch)["id"]
     archived(ledger, first)
     entered(ledger, batch, [row("a", "A dog.")])
     found = entered(ledger, batch, [row("a", "A cat.")])
-    assert (_told(found), found.reused) == ((0, 1, 0, 0, 0), 1)
-    third = _only(ledger, batch)
+    assert (told(found), found.reused) == ((0, 1, 0, 0, 0), 1)
+    third = only(ledger, batch)
     assert third["revision"] == 3
     assert claim(ledger, third["id"], {}, terms()) == Reused(source_id=first)
 
@@ -213,10 +187,10 @@ def test_a_row_that_is_gone_is_withdrawn_and_comes_back_as_the_same_job(ledger: 
     batch = batch_named(ledger)
     entered(ledger, batch, rows(2))
     before = jobs_of(ledger, batch)
-    assert _told(entered(ledger, batch, rows(1))) == (0, 0, 1, 0, 1)
-    assert _wanted(ledger, batch) == [("row-1", 1, 1)]
-    assert _told(entered(ledger, batch, rows(1))) == (0, 0, 1, 0, 0), "withdrawn once"
-    assert _told(entered(ledger, batch, rows(2))) == (0, 0, 1, 1, 0)
+    assert told(entered(ledger, batch, rows(1))) == (0, 0, 1, 0, 1)
+    assert wanted(ledger, batch) == [("row-1", 1, 1)]
+    assert told(entered(ledger, batch, rows(1))) == (0, 0, 1, 0, 0), "withdrawn once"
+    assert told(entered(ledger, batch, rows(2))) == (0, 0, 1, 1, 0)
     assert jobs_of(ledger, batch) == before
 
 
@@ -224,7 +198,7 @@ def test_an_archived_job_that_comes_back_is_archived_still(ledger: Ledger) -> No
     """Nothing is paid again for a row that was taken out and put back."""
     batch = batch_named(ledger)
     entered(ledger, batch, rows(2))
-    _all_archived(ledger, batch)
+    archive_all(ledger, batch)
     entered(ledger, batch, rows(1))
     entered(ledger, batch, rows(2))
     assert counts(ledger, batch.id).archived == 2
@@ -259,9 +233,9 @@ def test_what_was_cancelled_is_wanted_again_by_the_next_run(ledger: Ledger) -> N
 def test_takes_are_raised_lowered_and_raised_again(ledger: Ledger) -> None:
     """The third take that comes back is the job it was."""
     batch = batch_named(ledger)
-    told = [_told(entered(ledger, batch, [row("a", takes=n)])) for n in (1, 3, 2, 3)]
-    assert told == [(1, 0, 0, 0, 0), (2, 0, 1, 0, 0), (0, 0, 2, 0, 1), (0, 0, 2, 1, 0)]
-    assert _wanted(ledger, batch) == [("a", 1, 1), ("a", 2, 1), ("a", 3, 1)]
+    steps = [told(entered(ledger, batch, [row("a", takes=n)])) for n in (1, 3, 2, 3)]
+    assert steps == [(1, 0, 0, 0, 0), (2, 0, 1, 0, 0), (0, 0, 2, 0, 1), (0, 0, 2, 1, 0)]
+    assert wanted(ledger, batch) == [("a", 1, 1), ("a", 2, 1), ("a", 3, 1)]
 
 
 def test_a_selection_enters_new_rows_and_withdraws_nothing(ledger: Ledger) -> None:
@@ -269,18 +243,18 @@ def test_a_selection_enters_new_rows_and_withdraws_nothing(ledger: Ledger) -> No
     batch = batch_named(ledger)
     entered(ledger, batch, rows(2))
     found = entered(ledger, batch, [row("row-2"), row("new")], selected={"row-2"})
-    assert _told(found) == (1, 0, 1, 0, 0)
+    assert told(found) == (1, 0, 1, 0, 0)
     found = entered(ledger, batch, rows(1), complete=False)
-    assert _told(found) == (0, 0, 1, 0, 0)
-    assert len(_wanted(ledger, batch)) == 3
+    assert told(found) == (0, 0, 1, 0, 0)
+    assert len(wanted(ledger, batch)) == 3
 
 
 def test_a_selection_edits_only_what_it_chose(ledger: Ledger) -> None:
     batch = batch_named(ledger)
     entered(ledger, batch, [row("a", "A cat."), row("b", "A cat.")])
     both = [row("a", "A dog."), row("b", "A dog.")]
-    assert _told(entered(ledger, batch, both, selected={"a"})) == (0, 1, 1, 0, 0)
-    assert _told(entered(ledger, batch, both)) == (0, 1, 1, 0, 0)
+    assert told(entered(ledger, batch, both, selected={"a"})) == (0, 1, 1, 0, 0)
+    assert told(entered(ledger, batch, both)) == (0, 1, 1, 0, 0)
 
 
 def test_a_preview_tells_what_entering_does_and_writes_nothing(ledger: Ledger) -> None:
@@ -290,123 +264,22 @@ def test_a_preview_tells_what_entering_does_and_writes_nothing(ledger: Ledger) -
     def looked(at: Sequence[Row], known: Batch | None = batch) -> Comparison:
         return preview(ledger, known, QUEUE_URL, at, selected=None, complete=True, fresh=False)
 
-    assert (_told(looked(manifest)), looked(manifest).reused) == ((2, 0, 0, 0, 0), 1)
+    assert (told(looked(manifest)), looked(manifest).reused) == ((2, 0, 0, 0, 0), 1)
     assert jobs_of(ledger, batch) == []
     entered(ledger, batch, manifest)
-    assert _told(looked(manifest[:1])) == (0, 0, 1, 0, 1)
-    assert _told(looked(manifest, None)) == (2, 0, 0, 0, 0)
+    assert told(looked(manifest[:1])) == (0, 0, 1, 0, 1)
+    assert told(looked(manifest, None)) == (2, 0, 0, 0, 0)
     nowhere = preview(None, None, QUEUE_URL, manifest, selected=None, complete=True, fresh=True)
-    assert (_told(nowhere), nowhere.reused) == ((2, 0, 0, 0, 0), 1)
+    assert (told(nowhere), nowhere.reused) == ((2, 0, 0, 0, 0), 1)
 
 
 def test_what_is_archived_elsewhere_is_counted_as_reused(ledger: Ledger) -> None:
     """Unless a reviewer threw it out: that one is paid again."""
     batch = batch_named(ledger)
     entered(ledger, batch, rows(2))
-    _all_archived(ledger, batch)
+    archive_all(ledger, batch)
     put_job(ledger, jobs_of(ledger, batch)[0]["id"], review="rejected")
     assert entered(ledger, batch_named(ledger, "again"), rows(2)).reused == 1
-
-
-def test_fresh_makes_every_take_anew_with_another_seed(ledger: Ledger) -> None:
-    """The old videos are withdrawn, and no new fingerprint meets an old one."""
-    batch = batch_named(ledger)
-    entered(ledger, batch, rows(2))
-    _all_archived(ledger, batch)
-    found = entered(ledger, batch, rows(2), fresh_key="run-1")
-    assert (_told(found), found.reused) == ((0, 2, 0, 0, 0), 0)
-    assert _wanted(ledger, batch) == [("row-1", 1, 2), ("row-2", 1, 2)]
-    fresh = [one for one in jobs_of(ledger, batch) if not one["withdrawn"]]
-    assert {one["roll"] for one in fresh} == {1}
-    assert all(one["arguments"]["seed"] != 7 for one in fresh)
-    assert _roll(ledger, batch) == 1
-
-
-def test_an_interrupted_fresh_is_carried_on(ledger: Ledger) -> None:
-    """Another run with --fresh makes what is missing, not all of it once more."""
-    batch = batch_named(ledger)
-    entered(ledger, batch, rows(2))
-    _all_archived(ledger, batch)
-    entered(ledger, batch, rows(2), fresh_key="run-1")
-    wanted = [one["id"] for one in jobs_of(ledger, batch) if not one["withdrawn"]]
-    archived(ledger, wanted[0])
-    assert _told(entered(ledger, batch, rows(2), fresh_key="run-2")) == (0, 0, 2, 0, 0)
-    archived(ledger, wanted[1])
-    assert _told(entered(ledger, batch, rows(2), fresh_key="run-3")) == (0, 2, 0, 0, 0)
-    assert _roll(ledger, batch) == 2
-
-
-def test_fresh_on_a_batch_that_never_finished_carries_it_on(ledger: Ledger) -> None:
-    batch = batch_named(ledger)
-    entered(ledger, batch, rows(2))
-    assert _told(entered(ledger, batch, rows(2), fresh_key="run-1")) == (0, 0, 2, 0, 0)
-    assert _roll(ledger, batch) == 0
-
-
-def test_one_run_never_rolls_twice(ledger: Ledger) -> None:
-    """Prefect may start the same flow run again."""
-    batch = batch_named(ledger)
-    entered(ledger, batch, rows(2))
-    _all_archived(ledger, batch)
-    entered(ledger, batch, rows(2), fresh_key="run-1")
-    _all_archived(ledger, batch)
-    assert _told(entered(ledger, batch, rows(2), fresh_key="run-1")) == (0, 0, 2, 0, 0)
-    assert _roll(ledger, batch) == 1
-
-
-def test_a_first_run_with_fresh_is_a_first_run(ledger: Ledger) -> None:
-    """Nothing is there to be made anew: the user's own seeds hold, and so does the key."""
-    batch = batch_named(ledger)
-    entered(ledger, batch, rows(1), fresh_key="run-1")
-    assert _only(ledger, batch)["arguments"]["seed"] == 7
-    _all_archived(ledger, batch)
-    assert _told(entered(ledger, batch, rows(1), fresh_key="run-1")) == (0, 0, 1, 0, 0)
-
-
-def test_a_row_that_joins_later_is_made_anew_with_all_the_others(ledger: Ledger) -> None:
-    """It came at roll 0 beside rows of roll 1: the next --fresh is still about the whole batch."""
-    batch = batch_named(ledger)
-    entered(ledger, batch, rows(1))
-    _all_archived(ledger, batch)
-    entered(ledger, batch, rows(1), fresh_key="run-1")
-    _all_archived(ledger, batch)
-    entered(ledger, batch, rows(2))
-    _all_archived(ledger, batch)
-    assert _told(entered(ledger, batch, rows(2), fresh_key="run-2")) == (0, 2, 0, 0, 0)
-    live = [one for one in jobs_of(ledger, batch) if not one["withdrawn"]]
-    assert {one["roll"] for one in live} == {2}
-
-
-def test_a_new_row_in_a_fresh_run_comes_at_its_roll(ledger: Ledger) -> None:
-    batch = batch_named(ledger)
-    entered(ledger, batch, rows(1))
-    _all_archived(ledger, batch)
-    assert _told(entered(ledger, batch, rows(2), fresh_key="run-1")) == (1, 1, 0, 0, 0)
-    live = [one for one in jobs_of(ledger, batch) if not one["withdrawn"]]
-    assert {one["roll"] for one in live} == {1}
-
-
-def test_an_edit_after_a_fresh_keeps_its_roll(ledger: Ledger) -> None:
-    """A new tagline keeps the look the user has chosen."""
-    batch = batch_named(ledger)
-    entered(ledger, batch, [row("a", "A cat.")])
-    _all_archived(ledger, batch)
-    entered(ledger, batch, [row("a", "A cat.")], fresh_key="run-1")
-    seed = _only(ledger, batch)["arguments"]["seed"]
-    entered(ledger, batch, [row("a", "A cat, smiling.")])
-    edited = _only(ledger, batch)
-    assert (edited["roll"], edited["revision"]) == (1, 3)
-    assert edited["arguments"]["seed"] == seed
-    assert _told(entered(ledger, batch, [row("a", "A cat, smiling.")])) == (0, 0, 1, 0, 0)
-
-
-def test_a_fresh_selection_rolls_what_it_chose(ledger: Ledger) -> None:
-    batch = batch_named(ledger)
-    entered(ledger, batch, rows(3))
-    _all_archived(ledger, batch)
-    found = entered(ledger, batch, rows(3), selected={"row-2"}, fresh_key="run-1")
-    assert _told(found) == (0, 1, 2, 0, 0)
-    assert _wanted(ledger, batch) == [("row-1", 1, 1), ("row-2", 1, 2), ("row-3", 1, 1)]
 
 
 def test_ten_thousand_rows_are_entered_and_counted(ledger: Ledger) -> None:

@@ -1,8 +1,7 @@
-"""An empty ledger on each database it may live in, migrated once for the session."""
+"""An empty ledger on each database it may live in: opened once a session, emptied for each test."""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,42 +21,46 @@ def new_ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("postgres"))
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where there is a ledger with nothing in it."""
-    if request.param == "sqlite":
-        shutil.copy(request.getfixturevalue("sqlite_ledger"), tmp_path / "ledger.db")
-        return f"sqlite:///{tmp_path}/ledger.db"
-    url: URL = request.getfixturevalue("postgres_ledger")
-    emptied = [table.name for table in metadata.sorted_tables if table.name != "ledgers"]
-    with psycopg.connect(_said(url), autocommit=True) as connection:
-        for name in reversed(emptied):
-            connection.execute(f"DELETE FROM {name}".encode())
-    return _said(url)
+@pytest.fixture(params=["ledger_in_sqlite", "ledger_in_postgres"], ids=["sqlite", "postgres"])
+def ledger(request: pytest.FixtureRequest) -> Ledger:
+    """A ledger with nothing in it."""
+    opened: Ledger = request.getfixturevalue(request.param)
+    with opened.writing() as tx:
+        for table in reversed(metadata.sorted_tables):
+            if table.name != "ledgers":
+                tx.execute(table.delete())
+    return opened
 
 
 @pytest.fixture
-def ledger(ledger_url: str) -> Iterator[Ledger]:
-    opened = open_ledger(ledger_url)
-    yield opened
-    opened.close()
+def ledger_url(ledger: Ledger) -> str:
+    """Where the test's ledger is."""
+    return ledger.engine.url.render_as_string(hide_password=False)
 
 
 @pytest.fixture(scope="session")
 def sqlite_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file to copy: a ledger that is migrated, with nothing in it."""
     path = tmp_path_factory.mktemp("ledger") / "ledger.db"
     open_ledger(f"sqlite:///{path}").close()
     return path
 
 
 @pytest.fixture(scope="session")
-def postgres_ledger(postgres_server: URL) -> URL:
-    with psycopg.connect(_said(postgres_server), autocommit=True) as connection:
+def ledger_in_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ledger]:
+    ledger = open_ledger(f"sqlite:///{tmp_path_factory.mktemp('ledger')}/ledger.db")
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture(scope="session")
+def ledger_in_postgres(postgres_server: URL) -> Iterator[Ledger]:
+    maintenance = postgres_server.set(drivername="postgresql")
+    with psycopg.connect(
+        maintenance.render_as_string(hide_password=False), autocommit=True
+    ) as connection:
         connection.execute("CREATE DATABASE one_ledger")
-    url = postgres_server.set(drivername="postgresql", database="one_ledger")
-    open_ledger(_said(url)).close()
-    return url
-
-
-def _said(url: URL) -> str:
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+    url = maintenance.set(database="one_ledger")
+    ledger = open_ledger(url.render_as_string(hide_password=False))
+    yield ledger
+    ledger.close()

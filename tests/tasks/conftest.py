@@ -146,9 +146,17 @@ class Studio:
         return sorted(str(path.relative_to(self.archive)) for path in self.archive.rglob("*.mp4"))
 
 
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty ledger, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "ledger.db"
+    open_ledger(f"sqlite:///{path}").close()
+    return path
+
+
 @pytest.fixture
-def studio(tmp_path: Path, fal: Emulator, sqlite_ledger: Path) -> Iterator[Studio]:
-    shutil.copy(sqlite_ledger, tmp_path / "ledger.db")
+def studio(tmp_path: Path, fal: Emulator, migrated: Path) -> Iterator[Studio]:
+    shutil.copy(migrated, tmp_path / "ledger.db")
     ledger = open_ledger(f"sqlite:///{tmp_path / 'ledger.db'}")
     yield Studio(tmp_path, ledger, fal)
     ledger.close()

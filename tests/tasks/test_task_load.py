@@ -1,0 +1,68 @@
+"""A batch is let in once it is known where it belongs: its manifest, its archive, its ledger."""
+
+from __future__ import annotations
+
+import pytest
+
+from reelbatch.errors import Refused
+from reelbatch.ledger import batches
+from reelbatch.run.request import GenerateRequest
+from tasks.load import take_batch
+from tests.tasks.conftest import Studio
+
+HEADER = "id,prompt,seed"
+TOM = "tom,A cat,1"
+
+
+async def test_the_manifest_as_given_is_the_first_thing_in_the_archive(studio: Studio) -> None:
+    manifest = studio.write(HEADER, TOM)
+    async with studio.open():
+        (kept,) = (studio.archive / "cats" / "manifests").iterdir()
+        assert kept.name.endswith("-cats.csv")
+        assert kept.read_bytes() == manifest.read_bytes()
+    assert studio.accepted == 0
+
+
+async def test_entering_a_manifest_twice_changes_nothing(studio: Studio) -> None:
+    studio.write(HEADER, TOM)
+    async with studio.open():
+        before = [dict(job) for job in studio.jobs()]
+    async with studio.open():
+        assert [dict(job) for job in studio.jobs()] == before
+
+
+async def test_a_rerun_without_an_archive_uses_the_batchs_own(studio: Studio) -> None:
+    studio.write(HEADER, TOM)
+    await studio.make(archive=str(studio.folder / "first"))
+    studio.write(HEADER, TOM, "felix,Another cat,2")
+    await studio.make()
+    assert sorted(path.name for path in (studio.folder / "first/cats").glob("*/take-1.mp4"))
+    assert not studio.archive.exists()
+
+
+async def test_another_archive_is_refused_unless_it_is_the_batchs_own_moved(
+    studio: Studio,
+) -> None:
+    studio.write(HEADER, TOM)
+    await studio.make()
+    with pytest.raises(Refused, match="began in the archive"):
+        await studio.make(archive=str(studio.folder / "elsewhere"))
+    studio.archive.rename(studio.folder / "moved")
+    await studio.make(archive=str(studio.folder / "moved"))
+    batch = batches.find_batch(studio.ledger, "cats")
+    assert batch is not None
+    assert batch.archive == (studio.folder / "moved").as_uri()
+    assert studio.accepted == 1
+
+
+async def test_an_unknown_batch_cannot_be_carried_on(studio: Studio) -> None:
+    with pytest.raises(Refused, match="knows no batch named 'dogs'"):
+        take_batch(None, GenerateRequest(batch="dogs"), studio.ledger)
+
+
+async def test_labels_and_output_never_make_a_revision(studio: Studio) -> None:
+    studio.write("id,prompt,seed,campaign", "tom,A cat,1,spring")
+    await studio.make()
+    studio.write("id,prompt,seed,campaign,output", "tom,A cat,1,autumn,{row_id}.mp4")
+    await studio.make()
+    assert (studio.job("tom")["revision"], studio.accepted) == (1, 1)

@@ -13,6 +13,9 @@ from reelbatch.cli.emulated import EmulatedFal
 from tests.parts.command import Command, Finished, Running
 from tests.parts.emulator import Emulator
 
+IMPATIENT = {"REELBATCH_IN_DOUBT_GRACE": "2"}
+"""How long a run waits, at its end, for what is in doubt: the default is 15 minutes."""
+
 
 def cats(count: int) -> str:
     """A manifest of so many rows, each another request."""
@@ -92,5 +95,5 @@ class World:
 
 @pytest.fixture
 def world(run_cli: Command, fal: Emulator) -> World:
-    run_cli.environment |= fal.environment
+    run_cli.environment |= fal.environment | IMPATIENT
     return World(command=run_cli, fal=fal)

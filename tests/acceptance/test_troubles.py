@@ -109,12 +109,21 @@ def test_a_locked_account_stops_the_run_and_is_carried_on(world: World) -> None:
     assert (done.code, done.json["archived"], world.accepted) == (0, 3, 3), done.text
 
 
-def test_an_answer_that_was_lost_is_in_doubt_and_never_sent_again(world: World) -> None:
+def test_an_answer_that_was_lost_is_found_at_fal(world: World) -> None:
     world.fal.break_("accept_then_drop", prompt="A cat 2")
     world.write("cats.csv", cats(3))
-    done = world.run("cats.csv", environment={"REELBATCH_IN_DOUBT_GRACE": "0"})
-    assert done.code in (0, 3), done.text
-    assert done.json["archived"] + done.json["in_doubt"] == 3, done.text
-    again = world.run("cats.csv", environment={"REELBATCH_IN_DOUBT_GRACE": "0"})
-    assert again.code in (0, 3), again.text
+    done = world.run("cats.csv")
+    assert (done.code, done.json["archived"], done.json["spent_usd"]) == (0, 3, "0.60"), done.text
     assert (world.accepted, world.paid_twice) == (3, 0)
+
+
+def test_a_post_that_may_have_been_lost_is_held_and_never_sent_again(world: World) -> None:
+    """It never arrived, but only time can show that."""
+    world.fal.break_("drop_before_accept", prompt="A cat 2")
+    world.write("cats.csv", cats(3))
+    done = world.run("cats.csv")
+    assert (done.code, done.json["archived"], done.json["in_doubt"]) == (3, 2, 1), done.text
+    assert "up to $0.20 may have been paid" in done.stderr
+    world.fal.mend()
+    again = world.run("cats.csv")
+    assert (again.code, again.json["in_doubt"], world.accepted) == (3, 1, 2), again.text

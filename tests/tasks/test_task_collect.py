@@ -165,4 +165,4 @@ async def test_what_never_started_is_asked_for_again_and_costs_nothing(
     fal.set(concurrency=8)
     assert await making == {"tom": State.ARCHIVED}
     first, second = studio.attempts("tom")
-    assert (first["cost_usd"], second["cost_usd"]) == (None, Decimal("0.20"))
+    assert (first["cost_usd"] or 0, second["cost_usd"]) == (0, Decimal("0.20"))

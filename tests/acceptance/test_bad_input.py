@@ -23,6 +23,8 @@ from tests.parts.command import Finished
 from tests.parts.emulator import StartEmulator
 from tests.parts.weed import Weed
 
+Typed = Callable[..., Finished]
+
 CATS = "id,prompt,seed\ntom,A cat on a wall,1\nfelix,A cat in a box,2\n"
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00"
 
@@ -75,7 +77,7 @@ FAULTS: dict[str, tuple[str, str | bytes, str]] = {
 @pytest.fixture
 def typed(
     world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[..., Finished]:
+) -> Typed:
     """The command as if typed, in this process: an exception that is no exit fails the test."""
     for name in {*os.environ, *CLIENT_SETTINGS} - {"PATH"}:
         monkeypatch.delenv(name, raising=False)
@@ -111,7 +113,7 @@ def refused(done: Finished, *sentences: str) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_faulty_manifest_is_refused_with_its_own_sentence(
-    fault: str, typed: Callable[..., Finished], world: World
+    fault: str, typed: Typed, world: World
 ) -> None:
     name, content, sentence = FAULTS[fault]
     world.write(name, content)
@@ -121,15 +123,15 @@ def test_a_faulty_manifest_is_refused_with_its_own_sentence(
     refused(typed("run", name, "--yes"), sentence, "nothing was submitted")
 
 
-def test_every_fault_is_told_at_once(typed: Callable[..., Finished], world: World) -> None:
+def test_every_fault_is_told_at_once(typed: Typed, world: World) -> None:
     world.write("cats.csv", "prompt,seed,num_inference_steps\na,x,99\n,1,50\nc,-1,0\n")
     lines = typed("run", "cats.csv", "--yes").stderr.splitlines()
     assert [line.split(":")[1] for line in lines[:-1]] == ["2", "2", "3", "4", "4"], lines
 
 
-def test_a_column_nearly_known_is_a_warning_with_a_suggestion(world: World) -> None:
+def test_a_column_nearly_known_is_a_warning_with_a_suggestion(typed: Typed, world: World) -> None:
     world.write("cats.csv", "prompt,sead\na,7\n")
-    done = world.command("plan", "cats.csv")
+    done = typed("plan", "cats.csv")
     assert done.code == 0, done.text
     assert "did you mean 'seed'?" in done.text
 
@@ -193,9 +195,9 @@ def test_without_a_terminal_nobody_can_say_yes(world: World) -> None:
 
 
 @pytest.mark.parametrize("budget", ["0", "-1", "much"])
-def test_a_budget_that_is_none_is_refused(world: World, budget: str) -> None:
+def test_a_budget_that_is_none_is_refused(typed: Typed, world: World, budget: str) -> None:
     world.write("cats.csv", CATS)
-    refused(world.run("cats.csv", f"--budget={budget}"), "--budget: ")
+    refused(typed("run", "cats.csv", "--yes", f"--budget={budget}"), "--budget: ")
 
 
 def test_a_ledger_that_was_lost_is_noticed_in_the_archive(world: World) -> None:
@@ -208,22 +210,22 @@ def test_a_ledger_that_was_lost_is_noticed_in_the_archive(world: World) -> None:
     assert len(world.videos()) == 2
 
 
-def test_a_ledger_of_a_newer_release_is_left_alone(world: World) -> None:
+def test_a_ledger_of_a_newer_release_is_left_alone(typed: Typed, world: World) -> None:
     world.write("cats.csv", CATS)
-    assert world.command("run", "cats.csv").code == 2
+    refused(typed("run", "cats.csv"), "There is no terminal")
     with closing(sqlite3.connect(world.ledger)) as database, database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
     before = world.ledger.read_bytes()
-    refused(world.run("cats.csv"), "newer Reelbatch", "9999")
+    refused(typed("run", "cats.csv", "--yes"), "newer Reelbatch", "9999")
     assert world.ledger.read_bytes() == before
 
 
-def test_another_programs_database_is_left_alone(world: World) -> None:
+def test_another_programs_database_is_left_alone(typed: Typed, world: World) -> None:
     world.write("cats.csv", CATS)
     with closing(sqlite3.connect(world.ledger)) as database, database:
         database.execute("CREATE TABLE invoices (n)")
     before = world.ledger.read_bytes()
-    refused(world.run("cats.csv"), "is not a ledger of Reelbatch", "invoices")
+    refused(typed("run", "cats.csv", "--yes"), "is not a ledger of Reelbatch", "invoices")
     assert world.ledger.read_bytes() == before
 
 

@@ -43,6 +43,7 @@ async def produce_all(run: Run, jobs: Sequence[Job]) -> None:
                 await _room(run)
                 run.unsubmitted += len(shard)
                 group.create_task(produce_shard(name_of(shard), run, shard))
+            run.all_taken_up()
     except BaseExceptionGroup as broken:
         # One ledger that cannot be written breaks every shard alike: say it once.
         raise broken.exceptions[0] from broken
@@ -128,5 +129,4 @@ async def produce(run: Run, job_id: JobId, state: State) -> None:
 
 def _patience(run: Run) -> float:
     """How long another process may take with a job before it counts as overdue."""
-    expected = run.poller.schedule.expected_seconds or run.poller.schedule.run_seconds or 0.0
-    return OVERDUE_SECONDS + 3 * expected
+    return OVERDUE_SECONDS + 3 * (run.poller.schedule.run_times.median or 0.0)

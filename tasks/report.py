@@ -18,6 +18,7 @@ from reelbatch.archive.index import write_index
 from reelbatch.errors import Permanent, Refused, Transient
 from reelbatch.jobs import BatchId
 from reelbatch.ledger import reading
+from reelbatch.ledger.learning import remember_account
 from reelbatch.money import as_text
 from reelbatch.run.run import Run
 from reelbatch.run.totals import Totals, read_totals
@@ -29,6 +30,14 @@ TABLE_ROWS = 500
 @task(name="report", cache_policy=NO_CACHE)
 async def report(run: Run) -> Totals:
     """Write down how the batch stands, and return it."""
+    seen = run.poller.schedule
+    await run.book(
+        remember_account,
+        run.ledger,
+        run.settings.account_id,
+        slots=seen.slots,
+        run_seconds=seen.run_times.median,
+    )
     await run.carry(write_files, run)
     totals = await run.book(totals_of, run)
     await _publish(run, totals)

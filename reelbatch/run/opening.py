@@ -21,6 +21,7 @@ from reelbatch.run.polling import REMOTE_CALLS_PER_SECOND, Poller
 from reelbatch.run.prices import read_prices
 from reelbatch.run.request import GenerateRequest
 from reelbatch.run.run import DEFAULT_WINDOW, Run
+from reelbatch.run.run_times import RunTimes
 from reelbatch.run.schedule import Schedule
 
 PORTERS = 16
@@ -59,7 +60,7 @@ async def open_run(
             porters=porters,
             poller=Poller(
                 fal.status,
-                Schedule(facts.run_seconds if facts else None),
+                Schedule(RunTimes(facts.run_seconds if facts else None)),
                 calls_per_second=None if settings.on_loopback else REMOTE_CALLS_PER_SECOND,
                 run_timeout_seconds=settings.run_timeout,
             ),

@@ -6,16 +6,15 @@ A status read never fails a job: what goes wrong is looked at again, later.
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from time import monotonic
 
 from aiolimiter import AsyncLimiter
 
 from reelbatch.errors import Permanent, Transient
 from reelbatch.fal.answers import Completed, Gone, Queued, Running, Status, Submission
-from reelbatch.run.schedule import Schedule
+from reelbatch.run.schedule import NEVER, Schedule
 
 AT_ONCE = 32
 AFTER_TROUBLE_SECONDS = 2.0
@@ -30,11 +29,8 @@ class Watch:
     """One request that is waited for."""
 
     submission: Submission
-    accepted: float
-    """When fal took it, on the event loop's clock."""
     done: asyncio.Future[Ending]
-    looks: int = 0
-    started: float | None = None
+    runs_since: float | None = None
     """When it was first seen running."""
     patient: bool = False
     """Whether it may run for as long as it likes: it was cancelled, or we were told to wait."""
@@ -54,24 +50,20 @@ class Poller:
     def __init__(
         self,
         ask: Ask,
-        schedule: Schedule,
+        schedule: Schedule[Watch],
         *,
         calls_per_second: float | None,
         run_timeout_seconds: float,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         self.schedule = schedule
         self.calls = 0
         self._ask = ask
         self._run_timeout = run_timeout_seconds
-        self._scouted = False
-        """Whether one request is followed closely, while nothing is known."""
-        self._due: list[tuple[float, int, Watch]] = []
-        self._tickets = itertools.count()
+        self._clock = clock
         self._changed = asyncio.Event()
         self._busy = asyncio.Semaphore(AT_ONCE)
         self._pace = AsyncLimiter(1, 1 / calls_per_second) if calls_per_second else None
-        self._unseen: dict[Watch, None] = {}
-        """Accepted, and not planned yet: nothing is known of how long they take."""
 
     async def finished(
         self, submission: Submission, *, age: float, at_once: bool = False, patient: bool = False
@@ -82,85 +74,60 @@ class Poller:
         waits past the run timeout too. Raises Permanent where fal may not be asked.
         """
         done: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
-        watch = Watch(submission, _now() - age, done, patient=patient)
+        watch = Watch(submission, done, patient=patient)
+        now = self._clock()
+        self.schedule.accepted(watch, now - age, now)
         if at_once:
-            self._look_in(watch, 0.0)
-        else:
-            self._unseen[watch] = None
-            self._plan_unseen()
+            self.schedule.look_at(watch, now)
+        self._changed.set()
         try:
             return await done
         finally:
-            self._unseen.pop(watch, None)
+            self.schedule.drop(watch)
 
     async def work(self) -> None:
         """Look at whatever is due, for ever; cancel it to stop."""
         async with asyncio.TaskGroup() as looks:
             while True:
-                watch = await self._next()
                 await self._busy.acquire()
+                watch = await self._next()
                 looks.create_task(self._look(watch))
-
-    def _plan_unseen(self) -> None:
-        """Until the first completion of a run only the oldest request is looked at."""
-        unseen = list(self._unseen)
-        if not self.schedule.knows:
-            unseen = [] if self._scouted else unseen[:1]
-        for watch in unseen:
-            self._unseen.pop(watch)
-            self._scouted = not self.schedule.knows
-            self._look_in(watch, self.schedule.first_look(_now() - watch.accepted))
-
-    def _look_in(self, watch: Watch, seconds: float) -> None:
-        heapq.heappush(self._due, (_now() + seconds, next(self._tickets), watch))
-        self._changed.set()
 
     async def _next(self) -> Watch:
         while True:
             self._changed.clear()
-            if not self._due:
-                await self._changed.wait()
-                continue
-            wait = self._due[0][0] - _now()
-            if wait <= 0:
-                watch = heapq.heappop(self._due)[2]
-                if not watch.done.done():
-                    return watch
-                self._forget()
-                continue
-            await _wait_at_most(self._changed, wait)
+            now = self._clock()
+            if watch := self.schedule.take(now):
+                return watch
+            await _wait_at_most(self._changed, self.schedule.next_at() - now)
 
     async def _look(self, watch: Watch) -> None:
         try:
             if self._pace:
                 await self._pace.acquire()
             self.calls += 1
-            watch.looks += 1
             self._read(watch, await self._ask(watch.submission))
         except Transient as error:
-            self._look_in(watch, error.retry_after or AFTER_TROUBLE_SECONDS)
+            again = error.retry_after or AFTER_TROUBLE_SECONDS
+            self.schedule.look_at(watch, self._clock() + again)
         except Permanent as error:
             self._give_up(watch, error)
         finally:
+            self._changed.set()
             self._busy.release()
 
     def _read(self, watch: Watch, status: Status) -> None:
-        age = _now() - watch.accepted
+        now = self._clock()
         match status:
             case Queued():
-                again = self.schedule.next_look(age=age, queued=True, looks=watch.looks)
-                self._look_in(watch, again)
+                self.schedule.queued(watch, now)
             case Running():
-                watch.started = watch.started or _now()
-                if not watch.patient and _now() - watch.started > self._run_timeout:
-                    self._end(watch, Overdue())
-                    return
-                again = self.schedule.next_look(age=age, queued=False, looks=watch.looks)
-                self._look_in(watch, again)
-            case Completed():
-                self.schedule.completed(
-                    age=age, looks=watch.looks, run_seconds=status.inference_seconds
-                )
+                watch.runs_since = watch.runs_since or now
+                if not watch.patient and now - watch.runs_since > self._run_timeout:
+                    return self._end(watch, Overdue())
+                self.schedule.runs(watch, now)
+            case Completed(inference_seconds=seconds):
+                self.schedule.completed(watch, now, seconds)
                 self._end(watch, status)
             case Gone():
                 self._end(watch, status)
@@ -168,28 +135,18 @@ class Poller:
     def _end(self, watch: Watch, ending: Ending) -> None:
         if not watch.done.done():
             watch.done.set_result(ending)
-        self._forget()
+        self.schedule.drop(watch)
 
     def _give_up(self, watch: Watch, error: Permanent) -> None:
         """This request may not be asked about; whoever waits for it hears why."""
         if not watch.done.done():
             watch.done.set_exception(error)
-        self._forget()
-
-    def _forget(self) -> None:
-        """Let the next one scout, or time all of those that nobody has looked at yet."""
-        self._scouted = False
-        self._plan_unseen()
-
-
-def _now() -> float:
-    """The event loop's clock: monotonic, and a test's loop may run ahead of time."""
-    return asyncio.get_running_loop().time()
+        self.schedule.drop(watch)
 
 
 async def _wait_at_most(event: asyncio.Event, seconds: float) -> None:
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout(None if seconds == NEVER else seconds):
             await event.wait()
     except TimeoutError:
         return

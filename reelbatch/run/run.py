@@ -77,6 +77,7 @@ class Run:
     warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._last_shard_begun = False
         self.gone = asyncio.Event()
         """Set once nothing is waited for any more: everybody goes."""
         self.room = asyncio.Event()
@@ -122,6 +123,16 @@ class Run:
         """A job of a running shard needs no place any more."""
         self.unsubmitted -= 1
         self.room.set()
+        self._hurry_at_the_end()
+
+    def all_taken_up(self) -> None:
+        """No shard is left to begin: once all are submitted, only the end counts."""
+        self._last_shard_begun = True
+        self._hurry_at_the_end()
+
+    def _hurry_at_the_end(self) -> None:
+        if self._last_shard_begun and self.unsubmitted <= 0:
+            self.poller.schedule.eager = True
 
     @property
     def busy_leaving(self) -> bool:

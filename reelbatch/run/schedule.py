@@ -1,81 +1,197 @@
-"""When to ask fal about a request: learned from how long the others took.
+"""When to ask fal about each request, from a model of its queue: slots, and run times.
 
-The first look is timed so that about one in five comes too early. If none ever did, we
-would not know how late we are. Times are in seconds on one monotonic clock.
+fal starts requests in about the order it took them, as slots come free. So a request's end
+can be foretold from its place in line. How many slots there are is found by bisection: in
+the line, the running ones stand before the queued ones. Times are seconds on one clock.
 """
 
 from __future__ import annotations
 
+import heapq
+import itertools
 from collections import deque
-from statistics import median
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
-EARLY_STEP = 0.06
-"""How far an early look moves the expectation up; a late one moves it down by a quarter of it."""
-SCOUT_GROWTH = 0.12
-SHORTEST = 0.1
+from reelbatch.run.census import Census
+from reelbatch.run.run_times import RunTimes
+
+NEVER = float("inf")
 SCOUT_SHORTEST = 0.25
-AGAIN_SHARE = 0.12
-REMEMBERED = 50
+SCOUT_GROWTH = 0.12
+REMEMBERED = 2000
 
 
-class Schedule:
-    """One expectation for all jobs of a run; a run has jobs of one kind, or nearly."""
+Key = TypeVar("Key")
 
-    def __init__(self, run_seconds: float | None = None) -> None:
-        self._prior = run_seconds
-        self._expected: float | None = None
-        self._runs: deque[float] = deque(maxlen=REMEMBERED)
+
+@dataclass(eq=False)
+class Waiting(Generic[Key]):
+    """One accepted request, as the model sees it."""
+
+    key: Key
+    accepted: float
+    start: float
+    """When it started, or will, as far as is known."""
+    due: float = NEVER
+    looks: int = 0
+    not_before: float = 0.0
+    """It was still queued then."""
+    running: bool = False
+    asked: bool = False
+    """A look is on its way."""
+
+
+class Schedule(Generic[Key]):
+    """The line of requests at fal, and the next look at each."""
+
+    def __init__(self, run_times: RunTimes, slots: int | None = None) -> None:
+        self.run_times = run_times
+        self.census = Census(slots)
+        self.eager = False
+        """Nothing waits for a place any more: the end of the batch is all that counts."""
+        self._line: dict[Key, Waiting[Key]] = {}
+        self._finished: deque[float] = deque(maxlen=REMEMBERED)
+        self._due: list[tuple[float, int, Waiting[Key]]] = []
+        self._tickets = itertools.count()
 
     @property
-    def knows(self) -> bool:
-        """Whether a job of this run has completed yet."""
-        return self._expected is not None
+    def slots(self) -> int | None:
+        """How many run at once; None until fal's answers have shown it."""
+        return self.census.slots
 
-    @property
-    def expected_seconds(self) -> float | None:
-        """From acceptance to completion, as expected of the next job."""
-        return self._expected
+    def accepted(self, key: Key, at: float, now: float) -> None:
+        """fal has taken this request, at that time."""
+        self._line[key] = Waiting(key, at, start=at)
+        self._plan(now)
 
-    @property
-    def run_seconds(self) -> float | None:
-        """How long fal computes on one job: this run's median, or what was known before."""
-        return median(self._runs) if self._runs else self._prior
+    def look_at(self, key: Key, at: float) -> None:
+        """Look at this one then, whatever the model says."""
+        if waiting := self._line.get(key):
+            waiting.asked = False
+            self._set_due(waiting, at)
 
-    def first_look(self, age: float) -> float:
-        """Seconds from now until the first look at a request of this age."""
-        if self._expected is None:
-            return self.scout(age)
-        return max(0.0, self._expected - age)
+    def next_at(self) -> float:
+        """When the next look is due; infinity where none is."""
+        while self._due and not _valid(self._due[0]):
+            heapq.heappop(self._due)
+        return self._due[0][0] if self._due else NEVER
 
-    def scout(self, age: float) -> float:
+    def take(self, now: float) -> Key | None:
+        """The request to look at now, if one is due."""
+        if self.next_at() > now:
+            return None
+        waiting = heapq.heappop(self._due)[2]
+        waiting.asked = True
+        waiting.looks += 1
+        return waiting.key
+
+    def queued(self, key: Key, now: float) -> None:
+        """It has not started: there are no more slots than requests before it."""
+        if waiting := self._answered(key):
+            waiting.running, waiting.not_before = False, now
+            self.census.queued(ahead=self._ahead(waiting))
+            self._plan(now)
+
+    def runs(self, key: Key, now: float) -> None:
+        """It has started and is not done: there are slots for all before it, and for it."""
+        waiting = self._answered(key)
+        if waiting is None:
+            return
+        self.census.runs(ahead=self._ahead(waiting))
+        if waiting.looks == 1 and waiting.due >= waiting.start:
+            self.run_times.was_early()
+        if not waiting.running:
+            waiting.running, waiting.start = True, min(waiting.start, now)
+        again = self.run_times.next_look(now - waiting.start) if self.run_times.known else 0.0
+        self._set_due(waiting, now + max(again, self._scout(waiting, now)))
+        self._plan(now)
+
+    def completed(self, key: Key, now: float, run_seconds: float | None) -> None:
+        """It is done; its slot has gone to the next in line."""
+        waiting = self._line.pop(key, None)
+        if waiting is None:
+            return
+        if waiting.looks == 1:
+            self.run_times.was_late()
+        self.run_times.add(run_seconds if run_seconds is not None else now - waiting.accepted)
+        ended = waiting.start + (run_seconds or 0.0) if waiting.looks <= 1 else now
+        self._finished.append(min(now, max(ended, waiting.accepted)))
+        self._plan(now)
+
+    def drop(self, key: Key) -> None:
+        """Nobody waits for it any more."""
+        self._line.pop(key, None)
+
+    def _answered(self, key: Key) -> Waiting[Key] | None:
+        waiting = self._line.get(key)
+        if waiting:
+            waiting.asked = False
+        return waiting
+
+    def _ahead(self, waiting: Waiting[Key]) -> int:
+        """How many were accepted earlier and are not known to be done."""
+        return sum(1 for _ in itertools.takewhile(lambda each: each is not waiting, self._all()))
+
+    def _all(self) -> Iterator[Waiting[Key]]:
+        return iter(self._line.values())
+
+    def _plan(self, now: float) -> None:
+        """Foretell every start and end, first come first served, over the slots we know of."""
+        self._count(now)
+        if not self.run_times.known:
+            return self._scout_the_first(now)
+        run = self.run_times.median or 0.0
+        first_look = self.run_times.first_look(eager=self.eager)
+        free = self._free_slots()
+        for waiting in self._all():
+            freed = heapq.heappop(free) if free else 0.0
+            if not waiting.running:
+                waiting.start = max(waiting.accepted, freed, waiting.not_before)
+                if not waiting.asked:
+                    self._set_due(waiting, waiting.start + first_look)
+            if free or self.slots is not None:
+                heapq.heappush(free, max(waiting.start + run, now if waiting.looks else 0.0))
+        return None
+
+    def _free_slots(self) -> list[float]:
+        """When each slot came free; empty while their number is not known."""
+        if self.slots is None:
+            return []
+        last = list(self._finished)[-self.slots :]
+        free = [0.0] * (self.slots - len(last)) + last
+        heapq.heapify(free)
+        return free
+
+    def _scout_the_first(self, now: float) -> None:
         """While nothing is known, one request is followed closely, in growing steps."""
-        growth = SCOUT_GROWTH
-        if self._prior is not None and age < 0.6 * self._prior:
-            growth = 3 * SCOUT_GROWTH
-        return max(SCOUT_SHORTEST, growth * age)
+        first = next(self._all(), None)
+        if first and first.due == NEVER and not first.asked:
+            self._set_due(first, now + self._scout(first, now))
 
-    def next_look(self, *, age: float, queued: bool, looks: int) -> float:
-        """Seconds until the next look at a request that was not done yet.
+    def _scout(self, waiting: Waiting[Key], now: float) -> float:
+        if self.run_times.known:
+            return 0.0
+        age, prior = now - waiting.accepted, self.run_times.prior
+        far = prior is not None and age < 0.6 * prior
+        return max(SCOUT_SHORTEST, (3 if far else 1) * SCOUT_GROWTH * age)
 
-        One still in the queue needs at least a whole run; one that runs, a short step.
-        """
-        if self._expected is None:
-            return self.scout(age)
-        if looks == 1:
-            self._expected *= 1 + EARLY_STEP
-        run = self.run_seconds or age
-        if queued:
-            return max(SHORTEST, run)
-        return max(SHORTEST, AGAIN_SHARE * run * 1.3 ** max(0, looks - 2))
+    def _count(self, now: float) -> None:
+        """One look of the census, where it wants one: at its place in the line."""
+        place = self.census.next_place(len(self._line), now, self.run_times.median)
+        if place is None:
+            return
+        one = next(itertools.islice(self._all(), place, None))
+        if not one.asked:
+            self._set_due(one, now)
 
-    def completed(self, *, age: float, looks: int, run_seconds: float | None) -> None:
-        """A look found it done at this age, at its `looks`-th look."""
-        if run_seconds is not None:
-            self._runs.append(run_seconds)
-        if self._expected is None:
-            self._expected = age
-        elif looks == 1:
-            self._expected *= 1 - EARLY_STEP / 4
-        else:
-            # Found in short steps, so this age is nearly the true one.
-            self._expected += 0.2 * (age - self._expected)
+    def _set_due(self, waiting: Waiting[Key], due: float) -> None:
+        if due != waiting.due:
+            waiting.due = due
+            heapq.heappush(self._due, (due, next(self._tickets), waiting))
+
+
+def _valid(entry: tuple[float, int, Waiting[Key]]) -> bool:
+    due, _, waiting = entry
+    return waiting.due == due and not waiting.asked

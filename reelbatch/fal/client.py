@@ -45,7 +45,7 @@ KEEPALIVE_SECONDS = 3.0
 """Shorter than any server's: a POST on a connection just closed would end in doubt."""
 
 CALLS = httpx.Limits(
-    max_connections=400, max_keepalive_connections=100, keepalive_expiry=KEEPALIVE_SECONDS
+    max_connections=64, max_keepalive_connections=16, keepalive_expiry=KEEPALIVE_SECONDS
 )
 STREAMS = httpx.Limits(max_connections=1000, max_keepalive_connections=0)
 

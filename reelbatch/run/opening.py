@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,6 +26,8 @@ from reelbatch.run.run_times import RunTimes
 from reelbatch.run.schedule import Schedule
 
 PORTERS = 16
+SWITCH_SECONDS = 0.0005
+"""SQLite gives the GIL away at every statement; at Python's 5 ms each would wait for a busy loop."""
 
 
 @asynccontextmanager
@@ -36,6 +39,7 @@ async def open_run(
     plan: Plan | None,
 ) -> AsyncIterator[Run]:
     """Everything a run needs, for as long as the block lasts. Raises Refused."""
+    sys.setswitchinterval(SWITCH_SECONDS)
     async with AsyncExitStack() as stack:
         fal = await stack.enter_async_context(open_fal(settings))
         await check_key(fal, settings)

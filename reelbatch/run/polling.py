@@ -16,7 +16,7 @@ from reelbatch.errors import Permanent, Transient
 from reelbatch.fal.answers import Completed, Gone, Queued, Running, Status, Submission
 from reelbatch.run.schedule import NEVER, Schedule
 
-AT_ONCE = 32
+AT_ONCE = 12
 AFTER_TROUBLE_SECONDS = 2.0
 REMOTE_CALLS_PER_SECOND = 10.0
 """An old FAQ of fal said 10 requests a second per user (fal.md, section 3.3)."""

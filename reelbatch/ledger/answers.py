@@ -72,14 +72,13 @@ def not_sent(ledger: Ledger, attempt_id: str, reason: str, *, park: bool) -> Non
         post = lock_post(tx, attempt_id)
         if not post.is_unanswered:
             return
-        why = Why(error_type="not_sent", message=reason)
-        _answered(tx, post, "not_sent", why)
+        _answered(tx, post, "not_sent", Why(error_type="not_sent", message=reason))
         bills.release(tx, post)
         if park:
             parking.park(tx, post.account, "unreachable", reason, post.at, attempt_id=attempt_id)
         else:
             parking.probe_ended(tx, post.account, attempt_id)
-        _wait_again(tx, post, why)
+        _wait_again(tx, post)
 
 
 def rejected(
@@ -107,7 +106,7 @@ def rejected(
                 retry_after=retry_after,
                 attempt_id=attempt_id,
             )
-            _wait_again(tx, post, why)
+            _wait_again(tx, post)
         else:
             parking.lift(tx, post.account, post.claimed_at)
             _fail(tx, post, why)
@@ -155,13 +154,11 @@ def _doubt(tx: Connection, post: Post, reason: str) -> bool:
     return False
 
 
-def _wait_again(tx: Connection, post: Post, why: Why) -> None:
-    """Back to PENDING; a withdrawn job is wanted by nobody, so it ends here."""
-    if post.withdrawn:
-        _fail(tx, post, why)
-        return
+def _wait_again(tx: Connection, post: Post) -> None:
+    """Back to PENDING; nobody wants a withdrawn job, which waits only for its row to return."""
+    to = State.CANCELLED if post.withdrawn else State.PENDING
     on_the_wire = {State.SUBMITTING, State.IN_DOUBT}
-    move(tx, post.job_id, on_the_wire, State.PENDING, post.at, attempt_id=post.attempt_id)
+    move(tx, post.job_id, on_the_wire, to, post.at, attempt_id=post.attempt_id)
 
 
 def _fail(tx: Connection, post: Post, why: Why) -> None:

@@ -28,13 +28,16 @@ from tests.contracts.ledger_parts import (
     account,
     age,
     attempt,
+    batch_named,
     check_books,
     claimed,
+    entered,
     good,
     handle,
     job,
     pending,
     put_job,
+    rows,
     state,
     submitted,
     unpark,
@@ -264,13 +267,17 @@ def test_a_death_is_no_storm(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("answer", ["not_sent", "throttled"])
 def test_a_withdrawn_job_never_waits_again(ledger: Ledger, answer: str) -> None:
-    """Its row was edited while the POST was on the wire; nobody wants it sent any more."""
+    """Its row was edited while the POST was on the wire; it is sent only if the row returns."""
     job_id, attempt_id = _claimed(ledger)
     put_job(ledger, job_id, withdrawn=True)
     if answer == "not_sent":
         not_sent(ledger, attempt_id, "connection refused", park=False)
     else:
         rejected(ledger, attempt_id, THROTTLED, park="throttled")
-    assert state(ledger, job_id) is State.FAILED
-    unpark(ledger)
+    assert state(ledger, job_id) is State.CANCELLED
     check_books(ledger)
+    entered(ledger, batch_named(ledger), [])
+    assert state(ledger, job_id) is State.CANCELLED
+    unpark(ledger)
+    entered(ledger, batch_named(ledger), rows(1))
+    assert claimed(ledger, job_id).n == 2

@@ -25,7 +25,8 @@ def state_of(totals: Totals) -> State[Any]:
         return Completed(name="PartlyFailed", message=message)
     if totals.stopped in ("interrupted", "cancelled"):
         return Cancelled(message=f"{message} Run again to carry on.")
-    return Failed(name="Stopped", message=f"{totals.stopped}: {message} {_advice(totals)}".strip())
+    reason = f"{totals.stopped}: " if totals.stopped else ""
+    return Failed(name="Stopped", message=f"{reason}{message} {_advice(totals)}")
 
 
 def summary(totals: Totals) -> str:
@@ -46,7 +47,7 @@ def summary(totals: Totals) -> str:
 
 
 def _advice(totals: Totals) -> str:
-    return ADVICE[totals.stopped] if totals.stopped else ""
+    return ADVICE[totals.stopped] if totals.stopped else "Run again to carry on."
 
 
 def refused(refusal: ReelbatchError) -> State[Any]:

@@ -137,7 +137,7 @@ def test_the_sound_rows_of_a_faulty_manifest_are_counted_apart(plan_of: MakePlan
     said = as_json(plan, PRICES)
     assert (said["rows"], said["sound_rows"], said["jobs"]) == (2, 1, 1)
     assert [(fault["line"], fault["column"]) for fault in said["faults"]] == [(3, "seed")]
-    assert plan.selected == {RowId("tom")}
+    assert plan.selected == frozenset({RowId("tom")})
 
 
 def test_strict_makes_errors_of_warnings(plan_of: MakePlan) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from types import FrameType
 
 
 def main() -> None:
@@ -11,6 +13,7 @@ def main() -> None:
     from reelbatch.cli.status_codes import status_of
     from reelbatch.errors import ReelbatchError
 
+    signal.signal(signal.SIGTERM, _interrupted)
     try:
         app()
     except ReelbatchError as error:
@@ -21,3 +24,8 @@ def main() -> None:
         sys.exit(4)
     except BrokenPipeError:
         sys.exit(1)
+
+
+def _interrupted(_number: int, _frame: FrameType | None) -> None:
+    """SIGTERM is a Ctrl-C: before a run has begun, nothing was submitted."""
+    raise KeyboardInterrupt

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+from reelbatch.archive.contract import as_refusal
 from reelbatch.archive.open import open_archive
 from reelbatch.config import Settings
-from reelbatch.errors import ReelbatchError
+from reelbatch.errors import Permanent, ReelbatchError, Transient
 from reelbatch.fal.answers import KeyCheck
 from reelbatch.fal.client import open_fal
+from reelbatch.run.opening import check_key
+from reelbatch.run.plan import Plan
 from reelbatch.run.prices import Prices, read_prices
 
 PATIENCE_SECONDS = 5.0
@@ -22,6 +25,27 @@ def look_around(settings: Settings) -> tuple[Prices, list[str]]:
     except ReelbatchError as error:
         notes.append(f"the archive: {error.message}")
     return prices, notes
+
+
+def prices_if_all_is_well(plan: Plan) -> Prices:
+    """Before anybody is asked to spend: the key is good and the archive answers.
+
+    Raises Refused for either.
+    """
+    prices = asyncio.run(_prices_of_a_good_key(plan.settings))
+    asked = plan.request.archive or plan.manifest.archive
+    uri = plan.batch.archive if plan.batch and not asked else plan.settings.archive
+    try:
+        open_archive(uri).probe()
+    except (Transient, Permanent) as error:
+        raise as_refusal(error) from error
+    return prices
+
+
+async def _prices_of_a_good_key(settings: Settings) -> Prices:
+    async with open_fal(settings) as fal:
+        await check_key(fal, settings)
+        return await read_prices(settings, fal)
 
 
 async def _fal(settings: Settings) -> tuple[Prices, list[str]]:

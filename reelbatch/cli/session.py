@@ -87,7 +87,7 @@ def run_manifest(
 
 
 def _planned(request: GenerateRequest, at_hand: Session, *, as_json: bool, yes: bool) -> Plan:
-    from reelbatch.cli.looking import look_around
+    from reelbatch.cli.looking import prices_if_all_is_well
 
     out = stream(as_json)
     plan = make_plan(request, at_hand.settings, at_hand.ledger)
@@ -98,7 +98,7 @@ def _planned(request: GenerateRequest, at_hand: Session, *, as_json: bool, yes: 
             f"{n} fault{'s' if n > 1 else ''} in {request.manifest}; nothing was submitted.",
             advice="Mend them, or say --skip-invalid.",
         )
-    prices, _ = look_around(plan.settings)
+    prices = prices_if_all_is_well(plan)
     say_plan(plan, prices, out)
     confirm(f"Spend ${as_text(plan.cost_usd(prices))}?", yes=yes)
     if plan.batch:

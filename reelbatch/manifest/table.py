@@ -78,10 +78,16 @@ class Table:
         """What is wrong with a row whose cells do not fit the header."""
         wanted, given = len(header), len(record.cells)
         if given > wanted:
-            code, what = "row-too-long", f"The row has {given} cells, the header {wanted}."
+            code, what = (
+                "row-too-long",
+                f"The row has {given} cell{'' if given == 1 else 's'}, the header {wanted}.",
+            )
             advice = "Put a cell that holds a comma between double quotes."
         elif given < wanted:
-            code, what = "row-too-short", f"The row has {given} cells, the header {wanted}."
+            code, what = (
+                "row-too-short",
+                f"The row has {given} cell{'' if given == 1 else 's'}, the header {wanted}.",
+            )
             advice = "Write a separator for every empty cell too."
         elif any(
             column is None and cell.strip()

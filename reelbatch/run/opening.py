@@ -27,7 +27,7 @@ from reelbatch.run.schedule import Schedule
 
 PORTERS = 16
 SWITCH_SECONDS = 0.0005
-"""SQLite gives the GIL away at every statement; at Python's 5 ms each would wait for a busy loop."""
+"""SQLite gives the GIL away at every statement; at Python's 5 ms each waits for a busy loop."""
 
 
 @asynccontextmanager

@@ -38,7 +38,7 @@ FAULTS: dict[str, tuple[str, str | bytes, str]] = {
     "header only": ("cats.csv", "id,prompt\n", "cats.csv: The manifest has no rows."),
     "no text": ("cats.csv", PNG, "is no text in any encoding we read."),
     "too many cells": ("cats.csv", "id,prompt\na,b,c\n", "cats.csv:2: The row has 3 cells"),
-    "too few cells": ("cats.csv", "id,prompt\na\n", "cats.csv:2: The row has 1 cells"),
+    "too few cells": ("cats.csv", "id,prompt\na\n", "cats.csv:2: The row has 1 cell"),
     "row of 10 MB": (
         "cats.csv",
         f'id,prompt\na,"{"me" * 5 * 1024 * 1024}"\n',

@@ -63,7 +63,7 @@ def test_a_row_with_too_many_cells_names_both_numbers(desk: Desk) -> None:
 def test_a_row_with_too_few_cells_names_both_numbers(desk: Desk) -> None:
     fault = the_fault(desk.load("prompt,seed\na cat\n"))
     assert (fault.code, fault.line) == ("row-too-short", 2)
-    assert "1 cells, the header 2" in fault.message
+    assert "1 cell, the header 2" in fault.message
 
 
 def test_columns_without_a_name_may_be_there_if_they_are_empty(desk: Desk) -> None:

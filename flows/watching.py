@@ -17,6 +17,7 @@ from reelbatch.run.run import Run
 
 DRAIN_SECONDS = 15.0
 """POSTs on their way may answer, and puts may end, before a run leaves."""
+BETWEEN_LOOKS_SECONDS = 2.0
 PATIENCE_SECONDS = 5.0
 """So long the end of a run waits for Prefect's page."""
 
@@ -87,6 +88,7 @@ class ProgressPage:
             progress = await self._news.get()
             try:
                 await self._show(progress)
+                await asyncio.sleep(BETWEEN_LOOKS_SECONDS)
             except Exception:  # The money path does not need Prefect to live.
                 await asyncio.sleep(5)
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import assert_never
-
-from sqlalchemy import RowMapping
+from typing import Any, assert_never
 
 from reelbatch.errors import Permanent, Transient
 from reelbatch.fal.answers import (
@@ -38,6 +37,8 @@ GONE_COUNTS_AFTER = timedelta(minutes=15)
 LOOK_AGAIN_SECONDS = 2.0
 IMAGE_NOT_LOADED = frozenset({"file_download_error", "image_load_error"})
 
+Job = Mapping[str, Any]
+
 ENDINGS: dict[Family, Ending] = {
     Family.TRANSIENT: "transient",
     Family.THROTTLED: "transient",
@@ -61,7 +62,7 @@ async def collect(run: Run, job_id: JobId, *, left_behind: bool = False) -> Stat
 
 
 async def _collect(run: Run, job_id: JobId, *, left_behind: bool) -> State:
-    job = await run.book(reading.job, run.ledger, job_id)
+    job = await run.job(job_id)
     submission = submission_of(job)
     patient = job["cancel_asked_at"] is not None
     if job["withdrawn"] and not patient and await _is_queued(run, submission):
@@ -94,7 +95,7 @@ async def _collect(run: Run, job_id: JobId, *, left_behind: bool) -> State:
     return State.SUBMITTED
 
 
-def submission_of(job: RowMapping) -> Submission:
+def submission_of(job: Job) -> Submission:
     """fal's handle on the job's newest attempt."""
     return Submission(
         request_id=RequestId(job["request_id"]),
@@ -104,13 +105,13 @@ def submission_of(job: RowMapping) -> Submission:
     )
 
 
-def _age(job: RowMapping) -> float:
+def _age(job: Job) -> float:
     accepted: datetime = job["answered_at"] or job["claimed_at"]
     return max(0.0, time.time() - accepted.timestamp())
 
 
 async def _result(
-    run: Run, job: RowMapping, submission: Submission, seconds: float | None
+    run: Run, job: Job, submission: Submission, seconds: float | None
 ) -> State | None:
     """Fetch the result and settle it; None where it has to be asked for again."""
     output = ENDPOINTS[job["endpoint_id"]].output
@@ -133,7 +134,7 @@ async def _result(
             assert_never(never)
 
 
-async def _good(run: Run, job: RowMapping, answer: GoodResult, seconds: float | None) -> State:
+async def _good(run: Run, job: Job, answer: GoodResult, seconds: float | None) -> State:
     good = Good(
         payload=answer.payload,
         output_url=answer.output.url,
@@ -148,7 +149,7 @@ async def _good(run: Run, job: RowMapping, answer: GoodResult, seconds: float | 
     return State.COMPLETED if settled else await _stands(run, job)
 
 
-async def _failed(run: Run, job: RowMapping, answer: FailedResult) -> State:
+async def _failed(run: Run, job: Job, answer: FailedResult) -> State:
     failure = answer.failure
     if failure.error_type in IMAGE_NOT_LOADED and job["image_sha256"] and await _reload(run, job):
         ending: Ending = "transient"
@@ -180,7 +181,7 @@ def _charge(answer: FailedResult) -> Charge:
     return "maybe"
 
 
-async def _reload(run: Run, job: RowMapping) -> bool:
+async def _reload(run: Run, job: Job) -> bool:
     """fal could not load an image we uploaded: forget the upload, once a job."""
     location = job["image_location"] or ""
     if location.startswith(("http://", "https://")) or job["transient_failures"]:
@@ -189,7 +190,7 @@ async def _reload(run: Run, job: RowMapping) -> bool:
     return True
 
 
-async def _missing(run: Run, job: RowMapping) -> State | None:
+async def _missing(run: Run, job: Job) -> State | None:
     """404 or 410 counts only after fifteen minutes of nothing else: then the result is lost."""
     silence = await run.book(results.gone, run.ledger, job["attempt_id"])
     now = await run.book(reading.job, run.ledger, job["id"])
@@ -204,7 +205,7 @@ async def _missing(run: Run, job: RowMapping) -> State | None:
 
 
 async def _end(
-    run: Run, job: RowMapping, kind: str, message: str, ending: Ending, charge: Charge
+    run: Run, job: Job, kind: str, message: str, ending: Ending, charge: Charge
 ) -> State:
     why = Why(error_type=kind, message=message)
     await run.book(
@@ -228,7 +229,7 @@ async def _is_queued(run: Run, submission: Submission) -> bool:
         return False
 
 
-async def _cancel(run: Run, job: RowMapping, submission: Submission) -> State | None:
+async def _cancel(run: Run, job: Job, submission: Submission) -> State | None:
     """Ask fal to stop it, once; unless fal says that it is gone, it is collected all the same."""
     try:
         answer = await run.fal.cancel(submission)
@@ -241,7 +242,7 @@ async def _cancel(run: Run, job: RowMapping, submission: Submission) -> State | 
     return await _end(run, job, "client_cancelled", "fal removed it.", "cancelled", "none")
 
 
-async def _stands(run: Run, job: RowMapping) -> State:
+async def _stands(run: Run, job: Job) -> State:
     return (await run.book(reading.states_of, run.ledger, [job["id"]]))[job["id"]]
 
 

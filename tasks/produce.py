@@ -72,6 +72,9 @@ async def _room(run: Run) -> None:
 @task(name="produce", task_run_name="{name}", cache_policy=NO_CACHE, log_prints=False)
 async def produce_shard(name: str, run: Run, jobs: Sequence[Job]) -> None:
     """See every job of a shard through, side by side."""
+    waiting = [job_id for job_id, _, state in jobs if state is State.PENDING]
+    found = await run.book(reading.jobs_with_handles, run.ledger, waiting)
+    run.at_hand.update(found)
     work = [asyncio.create_task(produce(run, job_id, state)) for job_id, _, state in jobs]
     gone = asyncio.create_task(run.gone.wait())
     try:

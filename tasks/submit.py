@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any, assert_never
-
-from sqlalchemy import RowMapping
 
 from reelbatch.errors import Permanent, Transient
 from reelbatch.fal.answers import Accepted, Ambiguous, NotSent, Rejected
@@ -23,6 +23,8 @@ from reelbatch.ledger.answers import Why
 from reelbatch.ledger.claims import Claim, Claimed, Moved, Reused, Stop, Wait
 from reelbatch.run.run import Run
 from tasks.upload import image_url
+
+Job = Mapping[str, Any]
 
 LATE_SECONDS = claims.POST_BEGINS_WITHIN.total_seconds()
 
@@ -38,7 +40,7 @@ async def submit(run: Run, job_id: JobId) -> State:
 
     PENDING means that this run claims nothing more, or that the job has to wait its turn.
     """
-    job = await run.book(reading.job, run.ledger, job_id)
+    job = await run.job(job_id)
     try:
         body = await body_of(run, job)
     except (Transient, Permanent) as error:
@@ -62,7 +64,7 @@ async def submit(run: Run, job_id: JobId) -> State:
             assert_never(never)
 
 
-async def body_of(run: Run, job: RowMapping) -> dict[str, Any]:
+async def body_of(run: Run, job: Job) -> dict[str, Any]:
     """The request body: the job's arguments, and where fal finds its image."""
     body = dict(job["arguments"])
     if job["image_location"]:
@@ -70,7 +72,7 @@ async def body_of(run: Run, job: RowMapping) -> dict[str, Any]:
     return body
 
 
-async def _claim(run: Run, job: RowMapping, body: Mapping[str, Any]) -> Claim:
+async def _claim(run: Run, job: Job, body: Mapping[str, Any]) -> Claim:
     """One try at the ledger; while the archive is behind, nobody buys more for it."""
     if run.waiting_for_archive > run.window:
         return Wait(reason="window")
@@ -78,7 +80,7 @@ async def _claim(run: Run, job: RowMapping, body: Mapping[str, Any]) -> Claim:
     return await run.book(claims.claim, run.ledger, job["id"], body, terms)
 
 
-async def _post(run: Run, job: RowMapping, claimed: Claimed, body: Mapping[str, Any]) -> State:
+async def _post(run: Run, job: Job, claimed: Claimed, body: Mapping[str, Any]) -> State:
     """Send it once. Whatever interrupts us after this line leaves the job IN_DOUBT."""
     if time.time() - claimed.claimed_at.timestamp() > LATE_SECONDS:
         await run.book(
@@ -94,7 +96,7 @@ async def _post(run: Run, job: RowMapping, claimed: Claimed, body: Mapping[str, 
             token=claimed.token,
             start_timeout_seconds=run.settings.start_timeout,
         )
-        state = await _write_down(run, job["id"], claimed.attempt_id, outcome)
+        state = await _write_down(run, job, claimed, outcome)
         answered = True
         return state
     finally:
@@ -104,8 +106,9 @@ async def _post(run: Run, job: RowMapping, claimed: Claimed, body: Mapping[str, 
 
 
 async def _write_down(
-    run: Run, job_id: str, attempt_id: str, outcome: Accepted | NotSent | Rejected | Ambiguous
+    run: Run, job: Job, claimed: Claimed, outcome: Accepted | NotSent | Rejected | Ambiguous
 ) -> State:
+    attempt_id = claimed.attempt_id
     match outcome:
         case Accepted(submission=submission):
             handle = answers.Accepted(
@@ -115,7 +118,8 @@ async def _write_down(
                 cancel_url=submission.cancel_url,
             )
             await run.book(answers.accepted, run.ledger, attempt_id, handle)
-            run.mine.add(job_id)
+            run.mine.add(job["id"])
+            run.at_hand[job["id"]] = _as_submitted(job, claimed, handle)
             return State.SUBMITTED
         case NotSent(reason=reason):
             await run.book(answers.not_sent, run.ledger, attempt_id, reason, park=True)
@@ -129,6 +133,19 @@ async def _write_down(
             return State.IN_DOUBT
         case never:
             assert_never(never)
+
+
+def _as_submitted(job: Job, claimed: Claimed, handle: answers.Accepted) -> Job:
+    """The job as the ledger has it now, for the collector."""
+    return {
+        **job,
+        **asdict(handle),
+        "attempt_id": claimed.attempt_id,
+        "claimed_at": claimed.claimed_at,
+        "answered_at": datetime.now(UTC),
+        "cancel_asked_at": None,
+        "gone_since": None,
+    }
 
 
 async def _rejected(run: Run, attempt_id: str, failure: Failure, seconds: float | None) -> State:
@@ -162,7 +179,7 @@ async def _sleep_until_closed(run: Run, seconds: float) -> None:
         return
 
 
-async def _no_image(run: Run, job: RowMapping, error: Transient | Permanent) -> State:
+async def _no_image(run: Run, job: Job, error: Transient | Permanent) -> State:
     """The image cannot be brought to fal: that fails the job, and costs nothing."""
     if isinstance(error, PermanentFailure) and (reason := PARKS.get(error.failure.family)):
         run.stop("locked" if reason == "locked" else "auth", error.message)

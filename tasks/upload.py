@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-
-from sqlalchemy import RowMapping
+from collections.abc import Mapping
+from typing import Any
 
 from reelbatch.errors import Permanent, Transient
 from reelbatch.ledger import images
@@ -21,7 +21,7 @@ TRIES = 8
 LONGEST_PAUSE_SECONDS = 30.0
 
 
-async def image_url(run: Run, job: RowMapping) -> str:
+async def image_url(run: Run, job: Mapping[str, Any]) -> str:
     """The URL to send to fal. Raises Transient or Permanent where there is none to be had."""
     image = Image(
         source=job["image_source"], location=job["image_location"], sha256=job["image_sha256"]

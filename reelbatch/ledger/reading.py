@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, func, select
+from sqlalchemy import ColumnElement, RowMapping, bindparam, func, select
 
 from reelbatch.jobs import BatchId, JobId, RowId, State
 from reelbatch.ledger.engine import Ledger
@@ -170,32 +170,41 @@ def failure_causes(ledger: Ledger, batch_id: BatchId) -> dict[str, int]:
         return {kind or "error": n for kind, n in found}
 
 
+_JOBS_AND_HANDLES = (
+    select(
+        jobs,
+        rows.c.file,
+        rows.c.line,
+        rows.c.labels,
+        rows.c.output,
+        attempts.c.request_id,
+        attempts.c.status_url,
+        attempts.c.response_url,
+        attempts.c.cancel_url,
+        attempts.c.claimed_at,
+        attempts.c.answered_at,
+        attempts.c.cancel_asked_at,
+        attempts.c.gone_since,
+        attempts.c.inference_seconds,
+    )
+    .join(rows, (rows.c.batch_id == jobs.c.batch_id) & (rows.c.row_id == jobs.c.row_id))
+    .outerjoin(attempts, attempts.c.id == jobs.c.attempt_id)
+    .where(jobs.c.id.in_(bindparam("job_ids", expanding=True)))
+)
+_ATTEMPTS = select(attempts).where(attempts.c.job_id == bindparam("job_id")).order_by(attempts.c.n)
+
+
 def job(ledger: Ledger, job_id: str) -> RowMapping:
     """One job, with its row's labels and template, and its newest attempt's handle."""
-    attempt = attempts.c
-    query = (
-        select(
-            jobs,
-            rows.c.file,
-            rows.c.line,
-            rows.c.labels,
-            rows.c.output,
-            attempt.request_id,
-            attempt.status_url,
-            attempt.response_url,
-            attempt.cancel_url,
-            attempt.claimed_at,
-            attempt.answered_at,
-            attempt.cancel_asked_at,
-            attempt.gone_since,
-            attempt.inference_seconds,
-        )
-        .join(rows, (rows.c.batch_id == jobs.c.batch_id) & (rows.c.row_id == jobs.c.row_id))
-        .outerjoin(attempts, attempt.id == jobs.c.attempt_id)
-        .where(jobs.c.id == job_id)
-    )
     with ledger.reading() as tx:
-        return tx.execute(query).mappings().one()
+        return tx.execute(_JOBS_AND_HANDLES, {"job_ids": [job_id]}).mappings().one()
+
+
+def jobs_with_handles(ledger: Ledger, job_ids: Sequence[str]) -> dict[str, RowMapping]:
+    """Several jobs at once, as `job` gives one."""
+    with ledger.reading() as tx:
+        found = tx.execute(_JOBS_AND_HANDLES, {"job_ids": list(job_ids)}).mappings().all()
+    return {row["id"]: row for row in found}
 
 
 def states_of(ledger: Ledger, job_ids: Sequence[str]) -> dict[str, State]:
@@ -211,8 +220,7 @@ def states_of(ledger: Ledger, job_ids: Sequence[str]) -> dict[str, State]:
 def attempts_of(ledger: Ledger, job_id: str) -> list[RowMapping]:
     """Every attempt of a job, first to last."""
     with ledger.reading() as tx:
-        query = select(attempts).where(attempts.c.job_id == job_id).order_by(attempts.c.n)
-        return list(tx.execute(query).mappings())
+        return list(tx.execute(_ATTEMPTS, {"job_id": job_id}).mappings())
 
 
 def takes_of(ledger: Ledger, batch_id: BatchId, row_id: str) -> list[JobId]:

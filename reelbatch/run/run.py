@@ -7,12 +7,12 @@ would be missed if it died.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from reelbatch.archive.contract import Archive
 from reelbatch.config import Settings
@@ -64,6 +64,8 @@ class Run:
     stop_detail: str = ""
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when this process is asked to go: nothing in flight is waited for any more."""
+    at_hand: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Jobs as this process has just read or written them; the next stage takes them from here."""
     mine: set[str] = field(default_factory=set)
     """Jobs whose newest attempt this process made, and therefore polls."""
     unsubmitted: int = 0
@@ -94,6 +96,13 @@ class Run:
         """Call something that moves bytes in a porter's thread."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self.porters, partial(move, *args, **kwargs))
+
+    async def job(self, job_id: str) -> Mapping[str, Any]:
+        """The job as it is now: just read or written by this process, else from the ledger."""
+        if known := self.at_hand.pop(job_id, None):
+            return known
+        found = await self.book(reading.job, self.ledger, job_id)
+        return dict(found)
 
     def stop(self, reason: StopReason, detail: str = "") -> None:
         """Buy nothing more. What is in flight is still collected and archived."""

@@ -41,6 +41,8 @@ class Waiting(Generic[Key]):
     running: bool = False
     asked: bool = False
     """A look is on its way."""
+    timed: bool = False
+    """That look was meant to find it done."""
 
 
 class Schedule(Generic[Key]):
@@ -82,16 +84,17 @@ class Schedule(Generic[Key]):
         """The request to look at now, if one is due."""
         if self.next_at() > now:
             return None
-        waiting = heapq.heappop(self._due)[2]
-        waiting.asked = True
+        due, _, waiting = heapq.heappop(self._due)
+        waiting.asked, waiting.timed, waiting.due = True, due > waiting.start, NEVER
         waiting.looks += 1
         return waiting.key
 
     def queued(self, key: Key, now: float) -> None:
         """It has not started: there are no more slots than requests before it."""
         if waiting := self._answered(key):
-            waiting.running, waiting.not_before = False, now
+            waiting.running, waiting.not_before, waiting.due = False, now, NEVER
             self.census.queued(ahead=self._ahead(waiting))
+            self._set_due(waiting, now + max(SCOUT_SHORTEST, self._scout(waiting, now)))
             self._plan(now)
 
     def runs(self, key: Key, now: float) -> None:
@@ -100,7 +103,7 @@ class Schedule(Generic[Key]):
         if waiting is None:
             return
         self.census.runs(ahead=self._ahead(waiting))
-        if waiting.looks == 1 and waiting.due >= waiting.start:
+        if waiting.looks == 1 and waiting.timed:
             self.run_times.was_early()
         if not waiting.running:
             waiting.running, waiting.start = True, min(waiting.start, now)

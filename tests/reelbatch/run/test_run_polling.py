@@ -152,6 +152,19 @@ def test_while_nothing_is_known_only_a_request_or_two_are_followed() -> None:
     run_ahead(story())
 
 
+def test_a_first_request_that_has_to_queue_is_asked_about_until_it_is_done() -> None:
+    """Nothing is known yet, and somebody else's work holds every slot."""
+
+    async def story() -> None:
+        fal = SimulatedFal(slots=1)
+        fal.accept("somebody else's", 300.0)
+        async with at_work(new_poller(fal.status)) as poller:
+            ending = poller.finished(fal.accept("tom", 60.0), age=0.0)
+            assert await asyncio.wait_for(ending, 600.0) == Completed(inference_seconds=60.0)
+
+    run_ahead(story())
+
+
 def test_whoever_stops_waiting_leaves_the_others_their_scout() -> None:
     async def story() -> None:
         fal = SimulatedFal(slots=2)

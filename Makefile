@@ -15,7 +15,7 @@ demo: install
 	@$(BIN)/python -m reelbatch.cli.demo
 
 test: install
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: lint types arrows promises
 

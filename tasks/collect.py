@@ -62,6 +62,8 @@ async def collect(run: Run, job_id: JobId, *, left_behind: bool = False) -> Stat
 
 
 async def _collect(run: Run, job_id: JobId, *, left_behind: bool) -> State:
+    if left_behind:
+        run.at_hand.pop(job_id, None)
     job = await run.job(job_id)
     submission = submission_of(job)
     patient = job["cancel_asked_at"] is not None

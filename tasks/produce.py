@@ -74,7 +74,7 @@ async def produce_shard(name: str, run: Run, jobs: Sequence[Job]) -> None:
     """See every job of a shard through, side by side."""
     waiting = [job_id for job_id, _, state in jobs if state is State.PENDING]
     found = await run.book(reading.jobs_with_handles, run.ledger, waiting)
-    run.at_hand.update(found)
+    run.at_hand.update({job_id: dict(row) for job_id, row in found.items()})
     work = [asyncio.create_task(produce(run, job_id, state)) for job_id, _, state in jobs]
     gone = asyncio.create_task(run.gone.wait())
     try:

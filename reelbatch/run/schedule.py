@@ -92,9 +92,8 @@ class Schedule(Generic[Key]):
     def queued(self, key: Key, now: float) -> None:
         """It has not started: there are no more slots than requests before it."""
         if waiting := self._answered(key):
-            waiting.running, waiting.not_before, waiting.due = False, now, NEVER
+            waiting.running, waiting.not_before = False, now
             self.census.queued(ahead=self._ahead(waiting))
-            self._set_due(waiting, now + max(SCOUT_SHORTEST, self._scout(waiting, now)))
             self._plan(now)
 
     def runs(self, key: Key, now: float) -> None:
@@ -123,9 +122,10 @@ class Schedule(Generic[Key]):
         self._finished.append(min(now, max(ended, waiting.accepted)))
         self._plan(now)
 
-    def drop(self, key: Key) -> None:
-        """Nobody waits for it any more."""
-        self._line.pop(key, None)
+    def drop(self, key: Key, now: float) -> None:
+        """Nobody waits for it any more; if it was the scout, another one is."""
+        if self._line.pop(key, None):
+            self._plan(now)
 
     def _answered(self, key: Key) -> Waiting[Key] | None:
         waiting = self._line.get(key)

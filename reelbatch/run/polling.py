@@ -83,7 +83,8 @@ class Poller:
         try:
             return await done
         finally:
-            self.schedule.drop(watch)
+            self.schedule.drop(watch, self._clock())
+            self._changed.set()
 
     async def work(self) -> None:
         """Look at whatever is due, for ever; cancel it to stop."""
@@ -135,13 +136,13 @@ class Poller:
     def _end(self, watch: Watch, ending: Ending) -> None:
         if not watch.done.done():
             watch.done.set_result(ending)
-        self.schedule.drop(watch)
+        self.schedule.drop(watch, self._clock())
 
     def _give_up(self, watch: Watch, error: Permanent) -> None:
         """This request may not be asked about; whoever waits for it hears why."""
         if not watch.done.done():
             watch.done.set_exception(error)
-        self.schedule.drop(watch)
+        self.schedule.drop(watch, self._clock())
 
 
 async def _wait_at_most(event: asyncio.Event, seconds: float) -> None:

@@ -53,11 +53,6 @@ class Settings(BaseSettings):
     budget: Dollars | None = None
     budget_per_day: Dollars | None = None
     price: Dollars | None = None
-    collect: Literal["poll", "webhook"] = "poll"
-    webhook_url: str | None = None
-    webhook_host: str = "127.0.0.1"
-    webhook_port: Annotated[int, Field(ge=0, le=65535)] = 8477
-    webhook_jwks_url: str | None = None
     start_timeout: Annotated[float, Field(gt=0.1)] = 7200.0
     run_timeout: Positive = 1800.0
     in_doubt_grace: Annotated[float, Field(ge=0)] = 900.0
@@ -89,11 +84,6 @@ class Settings(BaseSettings):
             raise ValueError("must be https (http is for loopback only)")
         return value.rstrip("/")
 
-    @field_validator("webhook_url")
-    @classmethod
-    def _public_webhook(cls, value: str | None) -> str | None:
-        return value if value is None else cls._https_or_loopback(value)
-
     @property
     def on_loopback(self) -> bool:
         """Whether fal is an emulator on this machine."""
@@ -117,10 +107,6 @@ class Settings(BaseSettings):
     @property
     def ledger_url(self) -> str:
         return self.ledger or f"sqlite:///{Path.home() / '.reelbatch' / 'ledger.db'}"
-
-    @property
-    def jwks_url(self) -> str:
-        return self.webhook_jwks_url or f"{self.fal_rest_url}/.well-known/jwks.json"
 
     @property
     def media_hosts(self) -> tuple[str, ...]:

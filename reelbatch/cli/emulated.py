@@ -55,7 +55,6 @@ class EmulatedFal:
             "fal_rest_url": self.rest_url,
             "fal_cdn_url": self.cdn_url,
             "fal_api_url": self.api_url,
-            "webhook_jwks_url": self.jwks_url,
         }
 
     @property

@@ -17,7 +17,6 @@ def run(
     budget_per_day: o.BudgetPerDay = None,
     max_in_flight: o.MaxInFlight = None,
     submit_rate: o.SubmitRate = None,
-    collect: o.Collect = None,
     price: o.Price = None,
     in_doubt: o.InDoubt = "auto",
     fresh: o.Fresh = False,
@@ -50,6 +49,5 @@ def run(
         no_fetch=no_fetch,
         keep_going=keep_going,
     )
-    flags = {"ledger": ledger, "collect": collect}
-    totals = run_manifest(request, flags, emulated=emulated, yes=yes, as_json=json)
+    totals = run_manifest(request, {"ledger": ledger}, emulated=emulated, yes=yes, as_json=json)
     raise typer.Exit(totals.exit_status)

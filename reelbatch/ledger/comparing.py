@@ -64,7 +64,12 @@ class Comparison:
     back: list[Held] = field(default_factory=list)
     """Withdrawn once, wanted again with the same arguments."""
     withdrawn: list[Held] = field(default_factory=list)
-    reused: int = 0
+    copies: set[str] = field(default_factory=set)
+    """Ids of new jobs that will be served by a copy: they cost nothing."""
+
+    @property
+    def reused(self) -> int:
+        return len(self.copies)
 
     @property
     def to_enter(self) -> Iterator[NewJob]:

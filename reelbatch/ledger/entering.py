@@ -136,7 +136,8 @@ def _with_reuse(tx: Connection | None, found: Comparison) -> Comparison:
             archived.update(tx.execute(query).scalars())
     asked: set[str] = set()
     for job in found.to_enter:
-        found.reused += job.fingerprint in archived or job.fingerprint in asked
+        if job.fingerprint in archived or job.fingerprint in asked:
+            found.copies.add(job.values["id"])
         asked.add(job.fingerprint)
     return found
 

@@ -63,9 +63,12 @@ class Plan:
     @property
     def to_pay(self) -> list[str]:
         """The endpoint of every job this run would have to buy."""
-        found = self.comparison
-        buying = [str(job.values["endpoint_id"]) for job in found.to_enter if self._chose(job)]
-        return buying[: len(buying) - found.reused] if found.reused else buying
+        copies = self.comparison.copies
+        return [
+            str(job.values["endpoint_id"])
+            for job in self.comparison.to_enter
+            if job.values["id"] not in copies and self._is_chosen(RowId(job.values["row_id"]))
+        ]
 
     @property
     def waiting(self) -> int:
@@ -73,9 +76,6 @@ class Plan:
         open_states = (State.PENDING, State.CANCELLED)
         held = [*self.comparison.kept, *self.comparison.back]
         return sum(job.state in open_states for job in held if self._is_chosen(job.row_id))
-
-    def _chose(self, job: Any) -> bool:
-        return self._is_chosen(RowId(job.values["row_id"]))
 
     def _is_chosen(self, row_id: RowId) -> bool:
         return self.selected is None or row_id in self.selected

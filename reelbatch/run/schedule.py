@@ -93,7 +93,7 @@ class Schedule(Generic[Key]):
         """It has not started: there are no more slots than requests before it."""
         if waiting := self._answered(key):
             waiting.running, waiting.not_before = False, now
-            self.census.queued(ahead=self._ahead(waiting))
+            self.census.queued(ahead=self._ahead(waiting, now))
             self._plan(now)
 
     def runs(self, key: Key, now: float) -> None:
@@ -101,7 +101,7 @@ class Schedule(Generic[Key]):
         waiting = self._answered(key)
         if waiting is None:
             return
-        self.census.runs(ahead=self._ahead(waiting))
+        self.census.runs(ahead=self._ahead(waiting, now))
         if waiting.looks == 1 and waiting.timed:
             self.run_times.was_early()
         if not waiting.running:
@@ -133,9 +133,13 @@ class Schedule(Generic[Key]):
             waiting.asked = False
         return waiting
 
-    def _ahead(self, waiting: Waiting[Key]) -> int:
-        """How many were accepted earlier and are not known to be done."""
-        return sum(1 for _ in itertools.takewhile(lambda each: each is not waiting, self._all()))
+    def _ahead(self, waiting: Waiting[Key], now: float) -> int:
+        """How many were accepted earlier and take a place now; some are done and unseen."""
+        before = itertools.takewhile(lambda each: each is not waiting, self._all())
+        if not self.run_times.known:
+            return sum(1 for _ in before)
+        usual = self.run_times.first_look(eager=False)
+        return sum(1 for each in before if each.running or each.start + usual > now)
 
     def _all(self) -> Iterator[Waiting[Key]]:
         return iter(self._line.values())

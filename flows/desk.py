@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from prefect.runtime import deployment
 
 from reelbatch.config import Settings, read_settings
-from reelbatch.errors import Refused
 from reelbatch.ledger import Ledger, open_ledger
 from reelbatch.run.handover import HANDOVER
+from reelbatch.run.passing import in_container, refuse_passing_places
+from reelbatch.run.plan import Plan
 from reelbatch.run.request import GenerateRequest
 
 
@@ -24,6 +22,13 @@ class Desk:
 
     settings: Settings
     ledger: Ledger
+    passes: bool
+    """Whether this machine may be gone tomorrow."""
+
+    def check(self, plan: Plan | None) -> None:
+        """Raises Refused where a new batch's ledger or archive would be gone with it."""
+        if self.passes and plan and plan.batch is None:
+            refuse_passing_places(plan.settings)
 
 
 @contextmanager
@@ -32,37 +37,15 @@ def at_desk(request: GenerateRequest) -> Iterator[Desk]:
     if handover := HANDOVER.get():
         if handover.in_flow:
             handover.in_flow()
-        yield Desk(settings=handover.settings, ledger=handover.ledger)
+        # The command line has looked where it stands before it asked.
+        yield Desk(settings=handover.settings, ledger=handover.ledger, passes=False)
         return
     settings = read_settings(**request.settings_flags())
-    if deployment.id or in_container():
+    passes = deployment.id is not None or in_container()
+    if passes and not settings.ledger:
         refuse_passing_places(settings)
     ledger = open_ledger(settings.ledger_url)
     try:
-        yield Desk(settings=settings, ledger=ledger)
+        yield Desk(settings=settings, ledger=ledger, passes=passes)
     finally:
         ledger.close()
-
-
-def in_container() -> bool:
-    """A container without a terminal: nobody is there to keep what it leaves behind."""
-    inside = Path("/.dockerenv").exists() or "KUBERNETES_SERVICE_HOST" in os.environ
-    return inside and not sys.stdin.isatty()
-
-
-def refuse_passing_places(settings: Settings) -> None:
-    """The default ledger and archive would die with a worker's machine; the next run pays again."""
-    missing = [
-        name
-        for name, given in (
-            ("REELBATCH_LEDGER", bool(settings.ledger)),
-            ("REELBATCH_ARCHIVE", settings.archive != "./archive"),
-        )
-        if not given
-    ]
-    if missing:
-        raise Refused(
-            "A worker's own disk is no place for the record of what was paid.",
-            advice=f"Set {' and '.join(missing)} for the worker, for instance "
-            "postgresql://user@host/reelbatch and s3://bucket/videos.",
-        )

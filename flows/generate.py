@@ -34,6 +34,7 @@ async def generate(request: GenerateRequest) -> State[Any]:
     try:
         with at_desk(request) as desk:
             plan = await load(request, desk.settings, desk.ledger)
+            desk.check(plan)
             await name_this_run(plan, request)
             batch, settings = take_batch(plan, request, desk.ledger)
             async with open_run(request, settings, desk.ledger, batch, plan) as run:

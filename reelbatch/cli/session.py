@@ -21,6 +21,7 @@ from reelbatch.ledger import Ledger, batches, open_ledger
 from reelbatch.ledger.forgetting import forget_in_flight
 from reelbatch.money import as_text
 from reelbatch.run.handover import Handover
+from reelbatch.run.passing import in_container, refuse_passing_places
 from reelbatch.run.plan import Plan, make_plan
 from reelbatch.run.request import GenerateRequest
 from reelbatch.run.totals import Totals
@@ -51,6 +52,8 @@ def session(
             stack.callback(fal.stop)
             overrides |= rehearsal(fal)
         settings = read_settings(**overrides)
+        if in_container() and not settings.ledger:
+            refuse_passing_places(settings)
         ledger = open_ledger(settings.ledger_url)
         stack.callback(ledger.close)
         if emulated:
@@ -98,6 +101,8 @@ def _planned(request: GenerateRequest, at_hand: Session, *, as_json: bool, yes: 
             f"{n} fault{'s' if n > 1 else ''} in {request.manifest}; nothing was submitted.",
             advice="Mend them, or say --skip-invalid.",
         )
+    if in_container() and plan.batch is None:
+        refuse_passing_places(plan.settings)
     prices = prices_if_all_is_well(plan)
     say_plan(plan, prices, out)
     confirm(f"Spend ${as_text(plan.cost_usd(prices))}?", yes=yes)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from prefect.runtime import deployment
 
 from reelbatch.config import Settings, read_settings
+from reelbatch.jobs import RowId
 from reelbatch.ledger import Ledger, open_ledger
 from reelbatch.run.handover import HANDOVER
 from reelbatch.run.passing import in_container, refuse_passing_places
@@ -24,6 +25,8 @@ class Desk:
     ledger: Ledger
     passes: bool
     """Whether this machine may be gone tomorrow."""
+    only: frozenset[RowId] | None = None
+    """The rows a `retry` is for."""
 
     def check(self, plan: Plan | None) -> None:
         """Raises Refused where a new batch's ledger or archive would be gone with it."""
@@ -38,7 +41,9 @@ def at_desk(request: GenerateRequest) -> Iterator[Desk]:
         if handover.in_flow:
             handover.in_flow()
         # The command line has looked where it stands before it asked.
-        yield Desk(settings=handover.settings, ledger=handover.ledger, passes=False)
+        yield Desk(
+            settings=handover.settings, ledger=handover.ledger, passes=False, only=handover.only
+        )
         return
     settings = read_settings(**request.settings_flags())
     passes = deployment.id is not None or in_container()

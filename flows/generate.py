@@ -37,12 +37,12 @@ async def generate(request: GenerateRequest) -> State[Any]:
             desk.check(plan)
             await name_this_run(plan, request)
             batch, settings = take_batch(plan, request, desk.ledger)
-            async with open_run(request, settings, desk.ledger, batch, plan) as run:
+            async with open_run(request, settings, desk.ledger, batch, plan, only=desk.only) as run:
                 await enter(run, plan)
                 async with at_work(run):
                     await produce_all(run, await jobs_to_produce(run))
-                    async for jobs in settled_doubts(run):
-                        await produce_all(run, jobs)
+                    async for _ in settled_doubts(run):
+                        await produce_all(run, await jobs_to_produce(run))
                 return state_of(await report(run))
     except Refused as refusal:
         return refused(refusal)

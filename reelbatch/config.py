@@ -140,7 +140,8 @@ def read_settings(**flags: Any) -> Settings:
     """
     given = {name: value for name, value in flags.items() if value is not None}
     try:
-        return Settings(**given)
+        # No variable may say that real money is a rehearsal.
+        return Settings(**given).model_copy(update={"emulated": bool(flags.get("emulated"))})
     except ValidationError as error:
         raise Refused(_faults(error), advice="See the README's table of settings.") from None
 

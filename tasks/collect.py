@@ -35,6 +35,8 @@ from reelbatch.run.run import Run
 GONE_COUNTS_AFTER = timedelta(minutes=15)
 """fal may forget a request for a while; only then the result counts as lost."""
 LOOK_AGAIN_SECONDS = 2.0
+OUR_CANCEL = frozenset({CancelAnswer.REMOVED, CancelAnswer.REQUESTED, CancelAnswer.NOT_FOUND})
+"""After these a 404 is fal's word that it is gone; after ALREADY_COMPLETED it is a flake."""
 IMAGE_NOT_LOADED = frozenset({"file_download_error", "image_load_error"})
 
 Job = Mapping[str, Any]
@@ -71,12 +73,16 @@ async def _collect(run: Run, job_id: JobId, *, left_behind: bool) -> State:
         if state := await _cancel(run, job, submission):
             return state
         patient = True
-    unheard_of = job["gone_since"] is not None
+    unheard_of, heard = job["gone_since"] is not None, asyncio.Event()
     while not run.leaving.is_set():
+        heard.clear()
         ending = await run.poller.finished(
-            submission, age=_age(job), at_once=left_behind, patient=patient
+            submission, age=_age(job), at_once=left_behind, patient=patient, heard=heard
         )
         left_behind = True
+        if unheard_of and heard.is_set():
+            await run.book(results.back, run.ledger, job["attempt_id"])
+            unheard_of = False
         match ending:
             case Overdue():
                 if state := await _cancel(run, job, submission):
@@ -87,9 +93,6 @@ async def _collect(run: Run, job_id: JobId, *, left_behind: bool) -> State:
                 if state := await _missing(run, job):
                     return state
             case Completed(inference_seconds=seconds):
-                if unheard_of:
-                    await run.book(results.back, run.ledger, job["attempt_id"])
-                    unheard_of = False
                 if state := await _result(run, job, submission, seconds):
                     return state
             case never:
@@ -196,7 +199,7 @@ async def _missing(run: Run, job: Job) -> State | None:
     """404 or 410 counts only after fifteen minutes of nothing else: then the result is lost."""
     silence = await run.book(results.gone, run.ledger, job["attempt_id"])
     now = await run.book(reading.job, run.ledger, job["id"])
-    if now["cancel_asked_at"]:
+    if now["cancel_answer"] in OUR_CANCEL:
         return await _end(run, job, "client_cancelled", "fal removed it.", "cancelled", "none")
     if silence >= GONE_COUNTS_AFTER:
         return await _end(
@@ -235,8 +238,7 @@ async def _cancel(run: Run, job: Job, submission: Submission) -> State | None:
     """Ask fal to stop it, once; unless fal says that it is gone, it is collected all the same."""
     try:
         answer = await run.fal.cancel(submission)
-    except Transient as error:
-        await run.book(results.cancel_asked, run.ledger, job["attempt_id"], error.message)
+    except Transient:
         return None
     await run.book(results.cancel_asked, run.ledger, job["attempt_id"], answer)
     if answer not in (CancelAnswer.REMOVED, CancelAnswer.NOT_FOUND):

@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 
 from reelbatch.errors import Permanent, Transient
-from reelbatch.jobs import JobId, RowId, State
 from reelbatch.ledger import answers, doubts
 from reelbatch.ledger.doubts import Doubt
 from reelbatch.run.evidence import Reading, judge, present
@@ -23,14 +22,12 @@ LONGEST_PAUSE_SECONDS = 30.0
 MARGIN = timedelta(minutes=30)
 """Around a doubt: fal does not say which of its times `start` and `end` filter on."""
 
-Settled = tuple[JobId, RowId, State]
 
+async def settled_doubts(run: Run) -> AsyncIterator[int]:
+    """How many doubts were settled, each time some were; ends with the last or with the grace.
 
-async def settled_doubts(run: Run) -> AsyncIterator[list[Settled]]:
-    """Jobs that can go on, as evidence comes in; ends when none is left or the grace is over."""
-    if run.request.in_doubt == "resubmit":
-        yield await _send_again(run)
-        return
+    What was settled can go on, and so can whatever waited for it.
+    """
     end = datetime.now(UTC) + timedelta(seconds=run.settings.in_doubt_grace)
     pause = FIRST_PAUSE_SECONDS
     while not run.leaving.is_set():
@@ -39,9 +36,13 @@ async def settled_doubts(run: Run) -> AsyncIterator[list[Settled]]:
             return
         try:
             settled = await settle(run, open_doubts)
+            if run.request.in_doubt == "resubmit":
+                settled += await _send_again(run)
         except Permanent:
-            # The key may not read the list: there is no evidence to be had, so hold.
-            return
+            # The key may not read the list: there is no evidence to be had.
+            settled = await _send_again(run) if run.request.in_doubt == "resubmit" else 0
+            if not settled:
+                return
         if settled:
             yield settled
             continue
@@ -51,9 +52,9 @@ async def settled_doubts(run: Run) -> AsyncIterator[list[Settled]]:
         pause = min(LONGEST_PAUSE_SECONDS, 1.5 * pause)
 
 
-async def settle(run: Run, open_doubts: list[Doubt]) -> list[Settled]:
+async def settle(run: Run, open_doubts: list[Doubt]) -> int:
     """One reading of the list for each endpoint. Raises Permanent where it may not be read."""
-    settled: list[Settled] = []
+    settled = 0
     by_endpoint = sorted(open_doubts, key=lambda doubt: doubt.endpoint_id)
     for endpoint_id, group in groupby(by_endpoint, key=lambda doubt: doubt.endpoint_id):
         mine = list(group)
@@ -77,20 +78,17 @@ async def _read(run: Run, endpoint_id: str, mine: list[Doubt]) -> Reading:
     )
 
 
-async def _judged(run: Run, mine: list[Doubt], reading: Reading) -> list[Settled]:
+async def _judged(run: Run, mine: list[Doubt], reading: Reading) -> int:
     taken = await run.book(doubts.held_requests, run.ledger, reading.ids)
-    settled: list[Settled] = []
+    settled = 0
     for doubt in mine:
         if found := present(doubt, reading, taken):
             taken.add(str(found.request_id))
-            if await _adopt(run, doubt, str(found.request_id)):
-                settled.append((JobId(doubt.job_id), RowId(doubt.row_id), State.SUBMITTED))
+            settled += await _adopt(run, doubt, str(found.request_id))
         elif run.request.in_doubt == "auto":
             near = await run.book(doubts.neighbours_of, run.ledger, run.settings.account_id, doubt)
-            if judge(doubt, reading, near) == "absent" and await run.book(
-                doubts.absent, run.ledger, doubt.attempt_id
-            ):
-                settled.append((JobId(doubt.job_id), RowId(doubt.row_id), State.PENDING))
+            if judge(doubt, reading, near) == "absent":
+                settled += await run.book(doubts.absent, run.ledger, doubt.attempt_id)
     return settled
 
 
@@ -106,13 +104,13 @@ async def _adopt(run: Run, doubt: Doubt, request_id: str) -> bool:
     return await run.book(answers.accepted, run.ledger, doubt.attempt_id, handle)
 
 
-async def _send_again(run: Run) -> list[Settled]:
-    """The user's own word, for every doubt of the batch."""
-    sent = []
+async def _send_again(run: Run) -> int:
+    """The user's own word, for the chosen rows: what the list does not show is sent anew."""
+    sent = 0
     for doubt in await run.book(doubts.doubts_of, run.ledger, run.batch.id):
-        price = run.prices.of(doubt.endpoint_id)
-        if await run.book(doubts.resubmit, run.ledger, doubt.attempt_id, price):
-            sent.append((JobId(doubt.job_id), RowId(doubt.row_id), State.PENDING))
+        if run.selected is None or doubt.row_id in run.selected:
+            price = run.prices.of(doubt.endpoint_id)
+            sent += await run.book(doubts.resubmit, run.ledger, doubt.attempt_id, price)
     return sent
 
 

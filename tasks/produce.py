@@ -21,9 +21,8 @@ from tasks.archive import archive
 from tasks.collect import collect
 from tasks.submit import submit
 
-OVERDUE_SECONDS = 60.0
-"""A job that somebody else drives is taken over when nothing has moved for so long."""
 SHARDS = 50
+LATE_SECONDS = answers.LATE.total_seconds() + 1
 
 Job = tuple[JobId, RowId, State]
 
@@ -96,6 +95,14 @@ async def _all_of(work: Sequence[asyncio.Task[None]], gone: asyncio.Task[bool]) 
 
 async def produce(run: Run, job_id: JobId, state: State) -> None:
     """Advance one job until it is archived, failed or in doubt, or this run may not go on."""
+    run.driving.add(job_id)
+    try:
+        await _advance(run, job_id, state)
+    finally:
+        run.driving.discard(job_id)
+
+
+async def _advance(run: Run, job_id: JobId, state: State) -> None:
     left_behind = state is not State.PENDING
     waits = True
     while True:
@@ -106,16 +113,19 @@ async def produce(run: Run, job_id: JobId, state: State) -> None:
             case State.PENDING:
                 if run.gate.closed.is_set():
                     break
-                state = await submit(run, job_id)
+                after = await submit(run, job_id)
+                if after is None:
+                    break
+                state = after
             case State.SUBMITTED if not left_behind and job_id not in run.mine:
-                state = await run.elsewhere.changed(job_id, state, patience=_patience(run))
+                state = await run.elsewhere.changed(job_id, state, patience=run.patience_seconds)
                 left_behind = True
             case State.SUBMITTED:
                 state = await collect(run, job_id, left_behind=left_behind)
                 if state is State.SUBMITTED:
                     break
             case State.SUBMITTING:
-                state = await run.elsewhere.changed(job_id, state, patience=OVERDUE_SECONDS)
+                state = await run.elsewhere.changed(job_id, state, patience=LATE_SECONDS)
                 if state is State.SUBMITTING:
                     await run.book(answers.doubt_the_late, run.ledger, run.settings.account_id)
             case State.COMPLETED:
@@ -128,8 +138,3 @@ async def produce(run: Run, job_id: JobId, state: State) -> None:
                 assert_never(never)
     if waits:
         run.submitted_one()
-
-
-def _patience(run: Run) -> float:
-    """How long another process may take with a job before it counts as overdue."""
-    return OVERDUE_SECONDS + 3 * (run.poller.schedule.run_times.median or 0.0)

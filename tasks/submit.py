@@ -28,6 +28,8 @@ Job = Mapping[str, Any]
 
 LATE_SECONDS = claims.POST_BEGINS_WITHIN.total_seconds()
 
+TWIN_LOOK_SECONDS = 5.0
+
 PARKS: dict[Family, parking.ParkReason] = {
     Family.LOCKED: "locked",
     Family.AUTH: "auth",
@@ -35,28 +37,39 @@ PARKS: dict[Family, parking.ParkReason] = {
 }
 
 
-async def submit(run: Run, job_id: JobId) -> State:
+async def submit(run: Run, job_id: JobId) -> State | None:
     """Take the job to fal, once; returns where it stands then.
 
-    PENDING means that this run claims nothing more, or that the job has to wait its turn.
+    PENDING means that this run claims nothing more, or that the job has to wait its turn;
+    None that it waits for something nobody is at work on now, a submission in doubt say.
     """
     job = await run.job(job_id)
     try:
         body = await body_of(run, job)
     except (Transient, Permanent) as error:
         return await _no_image(run, job, error)
-    begun = time.time()
-    match await run.gate.claim(lambda: _claim(run, job, body)):
-        case Claimed() as claimed:
-            return await _post(run, job, claimed, body)
+    run.on_the_way += 1
+    try:
+        claim = await run.gate.claim(lambda: _claim(run, job, body))
+        if isinstance(claim, Claimed):
+            return await _post(run, job, claim, body)
+    finally:
+        run.on_the_way -= 1
+    return await _not_claimed(run, job_id, claim)
+
+
+async def _not_claimed(
+    run: Run, job_id: JobId, claim: Reused | Wait | Moved | Stop | None
+) -> State | None:
+    match claim:
         case Reused():
             return State.COMPLETED
-        case Wait() as wait:
-            return await _wait(run, job_id, wait, since=begun)
+        case Wait():
+            return await _wait(run, claim)
         case Moved():
             return (await run.book(reading.states_of, run.ledger, [job_id]))[job_id]
-        case Stop() as stop:
-            run.stop(stop.reason)
+        case Stop():
+            run.stop(claim.reason)
             return State.PENDING
         case None:
             return State.PENDING
@@ -88,7 +101,6 @@ async def _post(run: Run, job: Job, claimed: Claimed, body: Mapping[str, Any]) -
         )
         return State.PENDING
     answered = False
-    run.posts_on_the_wire += 1
     try:
         outcome = await run.fal.submit(
             job["endpoint_id"],
@@ -100,7 +112,6 @@ async def _post(run: Run, job: Job, claimed: Claimed, body: Mapping[str, Any]) -
         answered = True
         return state
     finally:
-        run.posts_on_the_wire -= 1
         if not answered:
             answers.doubted(run.ledger, claimed.attempt_id, "our process ended while it waited")
 
@@ -161,14 +172,23 @@ async def _rejected(run: Run, attempt_id: str, failure: Failure, seconds: float 
     return State.FAILED
 
 
-async def _wait(run: Run, job_id: JobId, wait: Wait, *, since: float) -> State:
+async def _wait(run: Run, wait: Wait) -> State | None:
     """The job's own matter: a twin that is on its way, or a pause before the next attempt."""
     if wait.job_id is not None:
-        twin = (await run.book(reading.states_of, run.ledger, [wait.job_id]))[wait.job_id]
-        await run.elsewhere.changed(wait.job_id, twin, patience=5.0)
-    elif wait.until is not None:
+        return await _wait_for_twin(run, wait.job_id)
+    if wait.until is not None:
         await _sleep_until_closed(run, wait.until.timestamp() - time.time())
     return State.PENDING
+
+
+async def _wait_for_twin(run: Run, twin_id: str) -> State | None:
+    """Its video will serve this job too; but nobody waits for one that nobody drives."""
+    twin = (await run.book(reading.states_of, run.ledger, [twin_id]))[twin_id]
+    if twin is State.IN_DOUBT:
+        return None
+    patience = TWIN_LOOK_SECONDS if twin_id in run.driving else run.patience_seconds
+    after = await run.elsewhere.changed(twin_id, twin, patience=patience)
+    return None if after is twin and twin_id not in run.driving else State.PENDING
 
 
 async def _sleep_until_closed(run: Run, seconds: float) -> None:

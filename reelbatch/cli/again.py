@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from sqlalchemy import RowMapping
 
 from reelbatch.cli.asking import confirm
 from reelbatch.cli.session import session, tell
-from reelbatch.errors import Refused
-from reelbatch.ledger import batches, retrying
+from reelbatch.config import Settings
+from reelbatch.errors import Permanent, Refused, Transient
+from reelbatch.fal.answers import GoodResult
+from reelbatch.fal.client import Fal, open_fal
+from reelbatch.fal.endpoints import ENDPOINTS
+from reelbatch.jobs import JobId, RowId
+from reelbatch.ledger import Ledger, batches, reading, results, retrying
+from reelbatch.ledger.results import Good
 from reelbatch.run.handover import Handover
+from reelbatch.run.prices import Prices, read_prices
 from reelbatch.run.request import GenerateRequest
 from reelbatch.run.totals import Totals
 
@@ -32,8 +42,39 @@ def retry_batch(
             f"Try {len(chosen)} failed takes of {batch.name} again, and pay for them?",
             yes=yes or emulated,
         )
-        retrying.put_back(at_hand.ledger, batch.id, chosen)
+        asyncio.run(settle_what_fal_holds(at_hand.settings, at_hand.ledger, chosen))
+        retrying.put_back(at_hand.ledger, chosen)
         batches.set_mark(at_hand.ledger, batch.id, None)
         settings = at_hand.settings.model_copy(update={"archive": batch.archive})
-        handover = Handover(settings=settings, ledger=at_hand.ledger)
+        only = frozenset(RowId(reading.job(at_hand.ledger, one)["row_id"]) for one in chosen)
+        handover = Handover(settings=settings, ledger=at_hand.ledger, only=only)
         return tell(request, handover, at_hand.server, as_json=as_json)
+
+
+async def settle_what_fal_holds(
+    settings: Settings, ledger: Ledger, job_ids: Sequence[JobId]
+) -> None:
+    """What was paid and failed on the way home is collected before it is paid again."""
+    async with open_fal(settings) as fal:
+        prices = await read_prices(settings, fal)
+        for job_id in job_ids:
+            job = reading.job(ledger, job_id)
+            if job["request_id"]:
+                await _ask_once_more(fal, ledger, job, prices)
+
+
+async def _ask_once_more(fal: Fal, ledger: Ledger, job: RowMapping, prices: Prices) -> None:
+    handle = fal.submission(job["endpoint_id"], job["request_id"])
+    try:
+        answer = await fal.result(handle, output=ENDPOINTS[job["endpoint_id"]].output)
+    except (Transient, Permanent):
+        return
+    if isinstance(answer, GoodResult):
+        good = Good(
+            payload=answer.payload,
+            output_url=answer.output.url,
+            output_bytes=answer.output.file_size,
+            inference_seconds=job["inference_seconds"],
+            billable_units=None,
+        )
+        results.settle_good(ledger, job["attempt_id"], good, prices.of(job["endpoint_id"]))

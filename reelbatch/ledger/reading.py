@@ -184,6 +184,7 @@ _JOBS_AND_HANDLES = (
         attempts.c.claimed_at,
         attempts.c.answered_at,
         attempts.c.cancel_asked_at,
+        attempts.c.cancel_answer,
         attempts.c.gone_since,
         attempts.c.inference_seconds,
     )

@@ -11,7 +11,7 @@ from reelbatch.errors import Refused
 from reelbatch.jobs import BatchId, JobId, State
 from reelbatch.ledger.engine import Ledger, now
 from reelbatch.ledger.entering import CHUNK, in_chunks
-from reelbatch.ledger.schema import attempts, jobs, rows
+from reelbatch.ledger.schema import jobs, rows
 
 
 def failed_jobs(ledger: Ledger, batch_id: BatchId, where: Sequence[str]) -> list[JobId]:
@@ -56,29 +56,18 @@ def _value(job: RowMapping, column: str) -> str:
     return str(known.get(column, ""))
 
 
-def put_back(ledger: Ledger, batch_id: BatchId, job_ids: Sequence[JobId]) -> None:
-    """A job whose request fal may still know is asked about first; all others wait anew.
-
-    What was accepted once and lost is collected again before it is paid again.
-    """
+def put_back(ledger: Ledger, job_ids: Sequence[JobId]) -> None:
+    """Those that are still failed wait anew, with all of their tries."""
     with ledger.writing() as tx:
-        at = now(tx)
         for chunk in in_chunks(job_ids, CHUNK):
-            chosen = [jobs.c.id.in_(chunk), jobs.c.state == State.FAILED]
-            fresh_start = {
-                "state_at": at,
-                "transient_failures": 0,
-                "start_timeouts": 0,
-                "not_before": None,
-            }
-            lost = select(attempts.c.job_id).where(
-                attempts.c.id == jobs.c.attempt_id,
-                attempts.c.request_id.is_not(None),
-                attempts.c.error_type == "result_lost",
-            )
             tx.execute(
                 jobs.update()
-                .where(*chosen, jobs.c.id.in_(lost))
-                .values(state=State.SUBMITTED, **fresh_start)
+                .where(jobs.c.id.in_(chunk), jobs.c.state == State.FAILED)
+                .values(
+                    state=State.PENDING,
+                    state_at=now(tx),
+                    transient_failures=0,
+                    start_timeouts=0,
+                    not_before=None,
+                )
             )
-            tx.execute(jobs.update().where(*chosen).values(state=State.PENDING, **fresh_start))

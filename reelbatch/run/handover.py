@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from reelbatch.config import Settings
 from reelbatch.errors import ReelbatchError
+from reelbatch.jobs import RowId
 from reelbatch.ledger import Ledger
 from reelbatch.run.plan import Plan
 from reelbatch.run.progress import Listener
@@ -25,6 +26,8 @@ class Handover:
     settings: Settings
     ledger: Ledger
     plan: Plan | None = None
+    only: frozenset[RowId] | None = None
+    """The rows a `retry` is for; None is all of them."""
     listeners: list[Listener] = field(default_factory=list)
     run: Run | None = None
     totals: Totals | None = None

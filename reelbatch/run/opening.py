@@ -13,6 +13,7 @@ from reelbatch.config import Settings
 from reelbatch.errors import Refused
 from reelbatch.fal.answers import KeyCheck
 from reelbatch.fal.client import Fal, open_fal
+from reelbatch.jobs import RowId
 from reelbatch.ledger import Ledger, answers, batches, parking, reading
 from reelbatch.ledger.batches import Batch
 from reelbatch.media.download import Downloader
@@ -37,8 +38,13 @@ async def open_run(
     ledger: Ledger,
     batch: Batch,
     plan: Plan | None,
+    *,
+    only: frozenset[RowId] | None = None,
 ) -> AsyncIterator[Run]:
-    """Everything a run needs, for as long as the block lasts. Raises Refused."""
+    """Everything a run needs, for as long as the block lasts. Raises Refused.
+
+    `only` chooses rows where there is no plan to say it.
+    """
     sys.setswitchinterval(SWITCH_SECONDS)
     async with AsyncExitStack() as stack:
         fal = await stack.enter_async_context(open_fal(settings))
@@ -53,7 +59,7 @@ async def open_run(
             settings=settings,
             ledger=ledger,
             batch=batch,
-            selected=plan.selected if plan else None,
+            selected=plan.selected if plan else only,
             fal=fal,
             archive=open_archive(settings.archive, pool_size=PORTERS),
             downloader=_downloader(settings),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import monotonic
 
 from aiolimiter import AsyncLimiter
@@ -32,6 +32,7 @@ class Watch:
     done: asyncio.Future[Ending]
     runs_since: float | None = None
     """When it was first seen running."""
+    heard: asyncio.Event = field(default_factory=asyncio.Event)
     patient: bool = False
     """Whether it may run for as long as it likes: it was cancelled, or we were told to wait."""
 
@@ -66,15 +67,22 @@ class Poller:
         self._pace = AsyncLimiter(1, 1 / calls_per_second) if calls_per_second else None
 
     async def finished(
-        self, submission: Submission, *, age: float, at_once: bool = False, patient: bool = False
+        self,
+        submission: Submission,
+        *,
+        age: float,
+        at_once: bool = False,
+        patient: bool = False,
+        heard: asyncio.Event | None = None,
     ) -> Ending:
-        """Wait for the request's end. `age`: seconds since fal took it.
+        """Wait for the request's end. `age`: seconds since fal took it; `heard` is set
+        whenever fal shows that it knows the request.
 
         `at_once` looks first thing, for a request that somebody else left behind; `patient`
         waits past the run timeout too. Raises Permanent where fal may not be asked.
         """
         done: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
-        watch = Watch(submission, done, patient=patient)
+        watch = Watch(submission, done, patient=patient, heard=heard or asyncio.Event())
         now = self._clock()
         self.schedule.accepted(watch, now - age, now)
         if at_once:
@@ -119,6 +127,8 @@ class Poller:
 
     def _read(self, watch: Watch, status: Status) -> None:
         now = self._clock()
+        if not isinstance(status, Gone):
+            watch.heard.set()
         match status:
             case Queued():
                 self.schedule.queued(watch, now)

@@ -37,6 +37,8 @@ DEFAULT_WINDOW = 80
 FIRST_ANSWERS = 10
 UNREACHABLE_FOR = timedelta(minutes=10)
 ARCHIVE_REFUSALS = 3
+OVERDUE_SECONDS = 60.0
+"""A job that somebody else drives is taken over when nothing has moved for so long."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -70,7 +72,10 @@ class Run:
     """Jobs whose newest attempt this process made, and therefore polls."""
     unsubmitted: int = 0
     """Jobs of the shards taken up that have not been submitted yet."""
-    posts_on_the_wire: int = 0
+    driving: set[str] = field(default_factory=set)
+    """Jobs this process is at work on."""
+    on_the_way: int = 0
+    """Jobs between their claim and the answer to their POST, or in line for a claim."""
     waiting_for_archive: int = 0
     manifest_keys: list[str] = field(default_factory=list)
     archive_refusals: int = 0
@@ -146,7 +151,12 @@ class Run:
     @property
     def busy_leaving(self) -> bool:
         """Whether something is on its way that is worth waiting for, even when leaving."""
-        return self.posts_on_the_wire > 0 or self.waiting_for_archive > 0
+        return self.on_the_way > 0 or self.waiting_for_archive > 0
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long another process may take with a job before it counts as overdue."""
+        return OVERDUE_SECONDS + 3 * (self.poller.schedule.run_times.median or 0.0)
 
     def heard(self, verdict: str) -> None:
         """Count the first answers: ten alike, all permanent failures, stop the batch."""

@@ -127,3 +127,12 @@ def test_a_post_that_may_have_been_lost_is_held_and_never_sent_again(world: Worl
     world.fal.mend()
     again = world.run("cats.csv")
     assert (again.code, again.json["in_doubt"], world.accepted) == (3, 1, 2), again.text
+
+
+def test_a_twin_of_a_lost_answer_is_served_once_it_is_found(world: World) -> None:
+    """Two rows ask for the same; the one POST is in doubt, and its twin must not wait for ever."""
+    world.fal.break_("accept_then_drop", times=1)
+    world.write("cats.csv", "id,prompt,seed\na,A cat,7\nb,A cat,7\n")
+    done = world.run("cats.csv")
+    assert (done.code, done.json["archived"], done.json["reused"]) == (0, 2, 1), done.text
+    assert (world.accepted, done.json["spent_usd"]) == (1, "0.20")

@@ -86,6 +86,8 @@ class Command:
             "COLUMNS": "100",
             "PYTHONIOENCODING": "utf-8",
             "REELBATCH_LEDGER": self.ledger,
+            # In a container without a terminal the default archive is refused.
+            "REELBATCH_ARCHIVE": str(self.folder / "archive"),
             "PREFECT_API_URL": prefect.api_url,
         }
         """Of every command it runs. Add to it: `run_cli.environment |= emulator.environment`."""

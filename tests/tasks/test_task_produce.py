@@ -85,7 +85,7 @@ async def test_a_post_that_died_on_the_wire_is_doubted_and_not_sent_again(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its process was killed between claim and answer."""
-    monkeypatch.setattr("tasks.produce.OVERDUE_SECONDS", 0.5)
+    monkeypatch.setattr("tasks.produce.LATE_SECONDS", 0.5)
     monkeypatch.setattr("reelbatch.ledger.answers.LATE", timedelta(seconds=0.2))
     studio.write(HEADER, TOM)
     async with studio.open() as run:

@@ -113,7 +113,7 @@ def test_a_webhook_can_come_before_the_answer_to_its_submission(
 ) -> None:
     emulator.break_("answer_after_webhook")
     submitted = emulator.submit(webhook=receiver.url)
-    assert receiver.calls.get_nowait().json["request_id"] == submitted["request_id"]
+    assert receiver.next().json["request_id"] == submitted["request_id"]
 
 
 def test_it_can_come_twice(emulator: Emulated, receiver: Receiver) -> None:

@@ -26,6 +26,9 @@ IMAGE_CAP_BYTES = 20 * 1024 * 1024
 ROW_CAP_BYTES = 1024 * 1024
 DOWNLOAD_CAP_BYTES = 200 * 1024 * 1024
 
+REHEARSAL = "emulated"
+"""The identity of a fal that costs nothing."""
+
 Positive = Annotated[float, Field(gt=0)]
 Dollars = Annotated[Decimal, Field(gt=0)]
 
@@ -92,7 +95,7 @@ class Settings(BaseSettings):
     @property
     def queue_identity(self) -> str:
         """Which fal is asked, as fingerprints and accounts know it."""
-        return "emulated" if self.emulated else self.fal_queue_url
+        return REHEARSAL if self.emulated else self.fal_queue_url
 
     @property
     def account_id(self) -> str:
@@ -155,7 +158,7 @@ def for_manifest(
 ) -> Settings:
     """One manifest's settings: its archive unless a flag says otherwise, the smaller budget."""
     changes: dict[str, Any] = {}
-    if archive and flags.get("archive") is None:
+    if archive and flags.get("archive") is None and not settings.emulated:
         changes["archive"] = archive
     budgets = [budget for budget in (settings.budget, budget_usd) if budget is not None]
     if budgets:

@@ -92,7 +92,7 @@ def _known_batch(request: GenerateRequest, ledger: Ledger) -> tuple[Batch, Setti
 def _with_archive(plan: Plan, ledger: Ledger) -> Settings:
     """A rerun uses the batch's own archive; another one must be that archive, moved."""
     batch, settings = plan.batch, plan.settings
-    if batch is None:
+    if batch is None or settings.emulated:
         return settings
     asked = plan.request.archive or plan.manifest.archive
     if asked is None:

@@ -14,7 +14,7 @@ from reelbatch.cli.retry import retry
 from reelbatch.cli.run import run
 from reelbatch.cli.show import show
 from reelbatch.cli.status import status
-from reelbatch.cli.status_codes import EPILOG
+from reelbatch.cli.status_codes import EPILOG, LOOKING_EPILOG
 from reelbatch.emulator.command import emulator
 
 app = typer.Typer(
@@ -28,8 +28,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (plan, run, status, show, retry, init, emulator):
+for command in (run, status, retry):
     app.command(epilog=EPILOG)(command)
+for looking in (plan, show, init):
+    app.command(epilog=LOOKING_EPILOG)(looking)
+app.command()(emulator)
 app.add_typer(ledger_commands, name="ledger")
 
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from reelbatch.cli.rehearsing import rehearsal_ledger
 from reelbatch.config import read_settings
 from reelbatch.errors import Refused
 from reelbatch.ledger import Ledger, batches, open_ledger_to_read
 from reelbatch.ledger.batches import Batch
 
 
-def ledger_to_read(url: str | None) -> Ledger:
-    """Raises Refused where there is no ledger yet."""
-    settings = read_settings(ledger=url)
+def ledger_to_read(url: str | None, *, emulated: bool = False) -> Ledger:
+    """The ledger, or that of the rehearsals. Raises Refused where there is none yet."""
+    settings = read_settings(ledger=rehearsal_ledger() if emulated else url)
     opened = open_ledger_to_read(settings.ledger_url)
     if opened is None:
         raise Refused(

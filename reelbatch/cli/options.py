@@ -59,5 +59,6 @@ KeepGoing = Annotated[
 Emulated = Annotated[
     bool, typer.Option("--emulated", help="Rehearse for nothing, on a local emulator of fal.")
 ]
+Rehearsed = Annotated[bool, typer.Option("--emulated", help="Look at the rehearsals.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]

@@ -57,6 +57,8 @@ def say_plan(plan: Plan, prices: Prices, out: TextIO) -> None:
         f"  to buy: {_n(count, 'video')}, ${as_text(plan.cost_usd(prices))} at {prices.describe()}",
         file=out,
     )
+    if plan.settings.emulated:
+        print("  a rehearsal on the emulator: nothing is paid", file=out)
     print(f"  time: {_hours(plan)}", file=out)
 
 
@@ -84,26 +86,36 @@ def say_totals(totals: Totals, out: TextIO) -> None:
     }
     if any(rest.values()):
         print("  " + ", ".join(f"{n} {word}" for word, n in rest.items() if n), file=out)
-    print(
-        f"  ${as_text(totals.spent_usd)} spent in this run, "
-        f"${as_text(counts.spent_usd)} for the batch",
-        file=out,
-    )
+    print(f"  {_money(totals)}", file=out)
     if counts.in_doubt:
-        print(
-            f"  up to ${as_text(counts.reserved_usd)} may have been paid for submissions "
-            "without an answer; run again later to settle them",
-            file=out,
-        )
+        _say_doubts(totals, out)
     if totals.stopped:
         detail = f" ({totals.stop_detail})" if totals.stop_detail else ""
         print(f"Stopped: {totals.stopped}{detail}. {ADVICE[totals.stopped]}", file=out)
+    elif counts.remaining and totals.by_run:
+        print(f"{counts.remaining} not finished: run again to carry on.", file=out)
     if totals.stopped and totals.results_until:
         print(
             f"  {counts.in_flight} still at fal, which keeps their results until "
             f"{totals.results_until.astimezone():%H:%M} at least: run again before then",
             file=out,
         )
+
+
+def _money(totals: Totals) -> str:
+    batch = f"${as_text(totals.counts.spent_usd)} for the batch"
+    run = f"${as_text(totals.spent_usd)} spent in this run, " if totals.by_run else ""
+    return f"{run}{batch}{' (a rehearsal: nothing was paid)' if totals.rehearsal else ''}"
+
+
+def _say_doubts(totals: Totals, out: TextIO) -> None:
+    when = totals.doubts_until
+    since = f"; from {when.astimezone():%Y-%m-%d %H:%M} on a run can settle them" if when else ""
+    print(
+        f"  up to ${as_text(totals.doubted_usd)} may have been paid for submissions without "
+        f"an answer{since}",
+        file=out,
+    )
 
 
 def _say_failures(totals: Totals, out: TextIO) -> None:

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from reelbatch.cli.asking import confirm
@@ -14,6 +13,7 @@ from reelbatch.cli.driving import drive
 from reelbatch.cli.emulated import EmulatedFal
 from reelbatch.cli.prefect_server import LocalPrefect
 from reelbatch.cli.progress_line import ProgressLine
+from reelbatch.cli.rehearsing import rehearsal_archive, rehearsal_ledger
 from reelbatch.cli.saying import print_json, say_faults, say_plan, say_totals, stream
 from reelbatch.config import Settings, read_settings
 from reelbatch.errors import Refused
@@ -25,8 +25,6 @@ from reelbatch.run.passing import in_container, refuse_passing_places
 from reelbatch.run.plan import Plan, make_plan
 from reelbatch.run.request import GenerateRequest
 from reelbatch.run.totals import Totals
-
-EMULATED_FOLDER = Path("emulated")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +41,12 @@ def session(
     request: GenerateRequest, flags: Mapping[str, Any], *, emulated: bool
 ) -> Iterator[Session]:
     """Start Prefect's server in the background first: it needs four seconds, planning uses them."""
+    overrides = {**flags, **request.settings_flags()}
+    if not emulated and read_settings(**overrides).fal_key is None:
+        raise Refused("There is no fal key.", advice="Set FAL_KEY=id:secret and run again.")
     with ExitStack() as stack:
         server = LocalPrefect.start(say=lambda text: print(text, file=sys.stderr))
         stack.callback(server.stop)
-        overrides = {**flags, **request.settings_flags()}
         if emulated:
             fal = EmulatedFal.start()
             stack.callback(fal.stop)
@@ -63,12 +63,11 @@ def session(
 
 def rehearsal(fal: EmulatedFal) -> dict[str, Any]:
     """A rehearsal has an archive and a ledger of its own, and costs nothing."""
-    EMULATED_FOLDER.mkdir(exist_ok=True)
     return {
         **fal.settings,
         "emulated": True,
-        "archive": str(EMULATED_FOLDER / "archive"),
-        "ledger": f"sqlite:///{EMULATED_FOLDER.absolute() / 'ledger.db'}",
+        "archive": rehearsal_archive(),
+        "ledger": rehearsal_ledger(),
     }
 
 

@@ -13,6 +13,7 @@ def show(
     batch: o.BatchArgument,
     row: Annotated[str, typer.Argument(metavar="ROW", help="The row's id.")],
     ledger: o.LedgerUrl = None,
+    emulated: o.Rehearsed = False,
     json: o.AsJson = False,
 ) -> None:
     """Tell one row's whole story: its takes, every attempt, what fal said, what it cost."""
@@ -21,7 +22,7 @@ def show(
     from reelbatch.cli.stories import say_story, stories_of
     from reelbatch.errors import Refused
 
-    opened = ledger_to_read(ledger)
+    opened = ledger_to_read(ledger, emulated=emulated)
     found = batch_named(opened, batch)
     stories = stories_of(opened, found, row)
     if not stories:

@@ -12,6 +12,7 @@ from reelbatch.cli import options as o
 def status(
     batch: Annotated[str | None, typer.Argument(help="The batch's name; all without it.")] = None,
     ledger: o.LedgerUrl = None,
+    emulated: o.Rehearsed = False,
     json: o.AsJson = False,
 ) -> None:
     """Tell how a batch stands: rows by state, money, failures by cause. Reads only."""
@@ -21,7 +22,7 @@ def status(
     from reelbatch.money import as_text
     from reelbatch.run.totals import read_totals
 
-    opened = ledger_to_read(ledger)
+    opened = ledger_to_read(ledger, emulated=emulated)
     if batch is not None:
         totals = read_totals(opened, batch_named(opened, batch))
         say_totals(totals, stream(json))
@@ -32,6 +33,8 @@ def status(
     if json:
         print_json({"batches": [totals.as_json() for totals in every]})
         return
+    if not every:
+        typer.echo("No batch yet.")
     for totals in every:
         counts = totals.counts
         typer.echo(

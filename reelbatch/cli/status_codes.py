@@ -11,6 +11,9 @@ EPILOG = (
     "3 finished, some rows failed or are in doubt; 4 stopped early, the rest can be carried on."
 )
 
+LOOKING_EPILOG = "Exit status: 0 done; 1 error; 2 refused, with the reason."
+"""Of commands that make no videos."""
+
 
 def status_of(error: ReelbatchError) -> int:
     return REFUSED if isinstance(error, Refused) else ERROR

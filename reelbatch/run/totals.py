@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from reelbatch.config import REHEARSAL
 from reelbatch.jobs import RowId
 from reelbatch.ledger import Ledger, reading
 from reelbatch.ledger.batches import Batch
+from reelbatch.ledger.doubts import doubts_of
 from reelbatch.ledger.reading import Counts, FailedJob
 from reelbatch.money import as_text
 from reelbatch.run.stopping import StopReason
@@ -37,6 +39,13 @@ class Totals:
     elapsed_seconds: float
     results_until: datetime | None = None
     """Until when, at least, fal keeps what is still in flight there."""
+    doubted_usd: Decimal = Decimal(0)
+    """What may have been paid for submissions without an answer."""
+    doubts_until: datetime | None = None
+    """From when on the last of them can be settled."""
+    by_run: bool = True
+    """Whether a run stands behind this, or only a look."""
+    rehearsal: bool = False
     warnings: tuple[str, ...] = ()
 
     @property
@@ -84,6 +93,7 @@ def read_totals(
 ) -> Totals:
     """The batch as the ledger has it now; `spent_before` is what it had cost before this run."""
     counts = reading.counts(ledger, batch.id)
+    doubts = doubts_of(ledger, batch.id) if counts.in_doubt else []
     chosen = counts if selected is None else reading.counts(ledger, batch.id, selected=selected)
     return Totals(
         batch=batch.name,
@@ -95,6 +105,10 @@ def read_totals(
         stopped=stopped,
         stop_detail=stop_detail,
         spent_usd=counts.spent_usd - (spent_before or Decimal(0)),
+        doubted_usd=sum((doubt.reserved_usd for doubt in doubts), Decimal(0)),
+        doubts_until=max((doubt.deadline_at for doubt in doubts), default=None),
+        by_run=spent_before is not None,
+        rehearsal=batch.queue_url == REHEARSAL,
         elapsed_seconds=elapsed_seconds,
         results_until=_results_until(ledger, batch) if counts.in_flight else None,
         warnings=tuple(warnings),

@@ -15,7 +15,7 @@ from prefect.cache_policies import NO_CACHE
 from reelbatch.archive.batch_file import BatchFile, claim_batch, manifest_key, read_batch_file
 from reelbatch.archive.contract import Archive, as_refusal
 from reelbatch.archive.open import open_archive
-from reelbatch.config import Settings, read_settings
+from reelbatch.config import Settings, for_manifest, read_settings
 from reelbatch.errors import Permanent, Refused, Transient
 from reelbatch.jobs import BatchId
 from reelbatch.ledger import Ledger, batches, entering, reading
@@ -73,6 +73,7 @@ def take_batch(
         plan.batch_name,
         place=plan.manifest.place,
         named_by_hand=request.batch is not None,
+        budget_usd=plan.manifest.budget_usd,
     )
     return batch, settings
 
@@ -86,6 +87,7 @@ def _known_batch(request: GenerateRequest, ledger: Ledger) -> tuple[Batch, Setti
             f"The ledger {ledger.url} knows no batch named {request.batch!r}.",
             advice="`reelbatch status` lists those it knows.",
         )
+    settings = for_manifest(settings, {}, archive=None, budget_usd=batch.budget_usd)
     return batch, settings.model_copy(update={"archive": batch.archive})
 
 

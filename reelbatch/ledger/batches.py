@@ -31,6 +31,8 @@ class Batch:
     queue_url: str
     place: str
     archive: str
+    budget_usd: Decimal | None
+    """The manifest's own, for runs that have no manifest at hand."""
     roll: int
     roll_key: str | None
     mark: Mark | None
@@ -82,6 +84,7 @@ def open_batch(
     place: str,
     archive: str,
     named_by_hand: bool,
+    budget_usd: Decimal | None = None,
 ) -> Batch:
     """Find or make a batch; a batch named by hand follows its manifest and archive."""
     with ledger.writing() as tx:
@@ -95,10 +98,10 @@ def open_batch(
             batch = _find(tx, name)
         assert batch is not None
         check_batch(batch, account_id=account_id, place=place, named_by_hand=named_by_hand)
-        if (batch.place, batch.archive) != (place, archive):
-            changes = {"place": place, "archive": archive}
+        changes = {"place": place, "archive": archive, "budget_usd": budget_usd}
+        if (batch.place, batch.archive, batch.budget_usd) != (place, archive, budget_usd):
             tx.execute(batches.update().where(batches.c.id == batch.id).values(changes))
-    return replace(batch, place=place, archive=archive)
+    return replace(batch, place=place, archive=archive, budget_usd=budget_usd)
 
 
 def newest_jobs(ledger: Ledger, batch_id: BatchId) -> dict[Take, Held]:

@@ -83,6 +83,7 @@ batches = Table(
     Column("place", Text, nullable=False),
     Column("named_by_hand", Boolean, nullable=False),
     Column("archive", Text, nullable=False),
+    Column("budget_usd", Usd),
     Column("manifest_sha256", Text),
     Column("roll", Integer, nullable=False, default=0),
     Column("roll_key", Text),

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from reelbatch.archive.open import open_archive
 from reelbatch.config import Settings
@@ -101,9 +102,15 @@ async def check_key(fal: Fal, settings: Settings) -> None:
 
 
 def open_the_batch(
-    settings: Settings, ledger: Ledger, name: str, *, place: str, named_by_hand: bool
+    settings: Settings,
+    ledger: Ledger,
+    name: str,
+    *,
+    place: str,
+    named_by_hand: bool,
+    budget_usd: Decimal | None,
 ) -> Batch:
-    """The batch's row, with the archive it will use."""
+    """The batch's row, with the archive it will use and the manifest's own budget."""
     batches.open_account(ledger, settings.account_id, settings.queue_identity)
     archive = open_archive(settings.archive)
     return batches.open_batch(
@@ -113,6 +120,7 @@ def open_the_batch(
         place=place,
         archive=archive.uri,
         named_by_hand=named_by_hand,
+        budget_usd=budget_usd,
     )
 
 

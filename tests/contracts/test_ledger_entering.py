@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import func, select
@@ -319,3 +320,20 @@ def test_two_runs_remember_the_same_image_at_once(ledger: Ledger, ledger_url: st
     for one in ledgers:
         one.close()
     assert images_read_before(ledger) == facts
+
+
+def test_a_batch_keeps_its_manifests_budget_for_a_retry(ledger: Ledger) -> None:
+    """`retry` reads no manifest, and must not spend more than one said."""
+    batch_named(ledger, "cats")
+    open_batch(
+        ledger,
+        "cats",
+        account_id=ACCOUNT,
+        place="/work/cats.csv",
+        archive="s3://b/p",
+        named_by_hand=True,
+        budget_usd=Decimal(5),
+    )
+    kept = find_batch(ledger, "cats")
+    assert kept is not None
+    assert kept.budget_usd == Decimal(5)

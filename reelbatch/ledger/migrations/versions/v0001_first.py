@@ -97,6 +97,7 @@ def upgrade() -> None:
         sa.Column("place", sa.Text(), nullable=False),
         sa.Column("named_by_hand", sa.Boolean(), nullable=False),
         sa.Column("archive", sa.Text(), nullable=False),
+        sa.Column("budget_usd", Usd(), nullable=True),
         sa.Column("manifest_sha256", sa.Text(), nullable=True),
         sa.Column("roll", sa.Integer(), nullable=False),
         sa.Column("roll_key", sa.Text(), nullable=True),

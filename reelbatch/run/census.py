@@ -27,12 +27,18 @@ class Census:
         self._low = min(self._low, self._high)
         self.slots = self._high
 
-    def runs(self, *, ahead: int) -> None:
-        """A request with so many before it runs."""
-        self._low = max(self._low, ahead + 1)
+    def runs(self, *, ahead: int, unforeseen: bool) -> None:
+        """A request with so many before it runs; `unforeseen`: it should have been queued.
+
+        Some of those before it may be done and unseen, so only the unforeseen shows more slots.
+        """
+        low = ahead + 1
+        if self._high is not None and not unforeseen:
+            low = min(low, self._high)
+        self._low = max(self._low, low)
         if self._high is not None and self._low > self._high:
             self._high = None
-        if self.slots is not None and self._low > self.slots:
+        if unforeseen and self.slots is not None and self._low > self.slots:
             self.slots = None
 
     def next_place(self, line: int, now: float, run_seconds: float | None) -> int | None:

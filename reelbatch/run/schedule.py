@@ -21,6 +21,8 @@ NEVER = float("inf")
 SCOUT_SHORTEST = 0.25
 SCOUT_GROWTH = 0.12
 REMEMBERED = 2000
+UNFORESEEN = 0.25
+"""Share of a run by which a start must have been mistaken to count as a surprise."""
 
 
 Key = TypeVar("Key")
@@ -101,7 +103,11 @@ class Schedule(Generic[Key]):
         waiting = self._answered(key)
         if waiting is None:
             return
-        self.census.runs(ahead=self._ahead(waiting, now))
+        early = waiting.start - now
+        self.census.runs(
+            ahead=self._ahead(waiting, now),
+            unforeseen=early > UNFORESEEN * (self.run_times.median or 0.0),
+        )
         if waiting.looks == 1 and waiting.timed:
             self.run_times.was_early()
         if not waiting.running:

@@ -20,12 +20,15 @@ class Census:
         self._high: int | None = None
         self._next_at: float | None = None
         self._pause = FIRST_AFTER
+        self._counting = True
 
     def queued(self, *, ahead: int) -> None:
         """A request with so many before it has not started."""
         self._high = max(1, ahead if self._high is None else min(self._high, ahead))
         self._low = min(self._low, self._high)
         self.slots = self._high
+        if self._low < self._high and self._counting:
+            self._next_at = 0.0  # The two ends are known: close in on it at once.
 
     def runs(self, *, ahead: int, unforeseen: bool) -> None:
         """A request with so many before it runs; `unforeseen`: it should have been queued.
@@ -47,6 +50,7 @@ class Census:
             self._next_at = now + FIRST_AFTER
         if now < self._next_at or line < 2:
             return None
+        self._counting = True
         if self._high is not None and (self._low >= self._high or self._low >= line):
             self._begin_again(now, run_seconds)
             return None
@@ -60,4 +64,5 @@ class Census:
     def _begin_again(self, now: float, run_seconds: float | None) -> None:
         """Known for now. Slots change: after a while both bounds are open again."""
         self._low, self._high, self._pause = 0, None, FIRST_AFTER
+        self._counting = False
         self._next_at = now + max(AGAIN_AFTER, 2 * (run_seconds or 0.0))

@@ -34,6 +34,20 @@ def fal() -> Iterator[Emulator]:
     emulator.stop()
 
 
+class Patient(httpx.HTTPTransport):
+    """Prefect on SQLite answers 503 while its database is locked: ask again (prefect.md)."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        def answer() -> httpx.Response | None:
+            response = super(Patient, self).handle_request(request)
+            if response.status_code != 503:
+                return response
+            response.close()
+            return None
+
+        return wait_until(answer, description="Prefect's database is free", timeout_seconds=60)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Deployed:
     """The deployment `generate` with a worker behind it, and Prefect's API to ask."""
@@ -95,7 +109,9 @@ def deployed(
         "REELBATCH_LEDGER": f"sqlite:///{folder / 'ledger.db'}",
         "REELBATCH_ARCHIVE": str(folder / "videos"),
     }
-    with httpx.Client(base_url=prefect_server.api_url, trust_env=False, timeout=30) as api:
+    with httpx.Client(
+        base_url=prefect_server.api_url, transport=Patient(), trust_env=False, timeout=30
+    ) as api:
         _prefect("work-pool", "create", "--type", "process", POOL, at=folder, env=environment)
         _prefect("--no-prompt", "deploy", "--all", at=folder, env=environment)
         command = [str(BIN / "prefect"), "worker", "start", "--pool", POOL]

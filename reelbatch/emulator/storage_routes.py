@@ -107,8 +107,9 @@ class StorageRoutes:
     async def complete_parts(self, request: Request) -> Response:
         async def proceed() -> Response:
             parts = self._parts.pop(request.path_params["upload_id"])
-            named = (await request.json())["parts"]
-            content = b"".join(parts[part["partNumber"]] for part in named)
+            # fal_client names the parts in the order in which its threads finished.
+            named = sorted(part["partNumber"] for part in (await request.json())["parts"])
+            content = b"".join(parts[number] for number in named)
             self.storage.keep(content, None, PLAIN, path="/" + request.path_params["path"])
             return JSONResponse({})
 

@@ -48,7 +48,7 @@ def test_an_upload_wants_a_token_and_not_the_key(emulator: Emulated) -> None:
     assert emulator.http.post("/files/upload", content=b"hello").status_code == 401
 
 
-def test_parts_are_put_together_in_the_order_named(emulator: Emulated) -> None:
+def test_parts_are_put_together_by_number_whatever_the_order_named(emulator: Emulated) -> None:
     headers = bearer(emulator)
     begun = emulator.http.post("/files/upload/multipart", headers=headers).json()
     place = f"{begun['access_url']}/multipart/{begun['uploadId']}"
@@ -56,7 +56,7 @@ def test_parts_are_put_together_in_the_order_named(emulator: Emulated) -> None:
         number: emulator.http.put(f"{place}/{number}", content=part).headers["etag"]
         for number, part in ((2, b"world"), (1, b"hello "))
     }
-    named = [{"partNumber": number, "etag": etags[number]} for number in (1, 2)]
+    named = [{"partNumber": number, "etag": etags[number]} for number in (2, 1)]
     emulator.http.post(f"{place}/complete", json={"parts": named}).raise_for_status()
     assert httpx.get(begun["access_url"]).content == b"hello world"
 

@@ -56,7 +56,7 @@ async def test_ten_first_answers_that_fail_alike_stop_the_batch(
     studio: Studio, fal: Emulator
 ) -> None:
     fal.break_("model_refusal")
-    studio.write(HEADER, *DOZEN)
+    studio.write(HEADER, *(f"row-{n},A cat no {n},{n}" for n in range(1, 31)))
     async with studio.open(max_in_flight=2) as run:
         states = await studio.produce(run)
         assert (run.stopped, run.stop_detail) == ("failing", "content_policy_violation")

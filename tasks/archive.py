@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -26,10 +26,16 @@ from reelbatch.ledger.answers import Why
 from reelbatch.ledger.keeping import Kept
 from reelbatch.manifest.output import render_output
 from reelbatch.media.mp4 import Media, check_video
+from reelbatch.run.entries import good_of
 from reelbatch.run.run import Run
 from reelbatch.run.sidecars import sidecar_of
+from tasks.lost import COUNTS_AFTER, found_again
 
 TRIES = 6
+FIRST_PAUSE_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 15.0
+NOT_THERE = frozenset({"not_found", "download_refused"})
+"""What a download says of a video that fal's media host does not give."""
 JSON_TYPE = "application/json"
 
 
@@ -44,7 +50,7 @@ async def archive(run: Run, job_id: JobId) -> State:
             if run.stopped == "archive":
                 return State.COMPLETED
             if n < TRIES:
-                await asyncio.sleep(min(15.0, 0.5 * 2**n))
+                await asyncio.sleep(min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** (n - 1)))
         return State.COMPLETED
     finally:
         run.waiting_for_archive -= 1
@@ -54,18 +60,27 @@ async def _try(run: Run, job_id: JobId) -> State:
     job = await run.book(reading.job, run.ledger, job_id)
     try:
         content, sha256, media = await _bytes_of(run, job)
-        key = _key(run, job)
-        kept = Kept(key=key, sha256=sha256, bytes=len(content), media=asdict(media))
-        await run.book(keeping.about_to_keep, run.ledger, job_id, kept)
-        stored = await run.carry(store_video, run.archive, key, job_id, content, sha256)
-        await _sidecar(run, {**job, **asdict(kept)}, stored)
     except SourceLost as error:
         why = Why(error_type="source_lost", message=str(error))
         await run.book(keeping.source_lost, run.ledger, job_id, why)
         return State.FAILED
     except (Transient, Permanent) as error:
-        return await _not_yet(run, job_id, error)
-    await run.book(keeping.kept, run.ledger, job_id, stored.key)
+        if job["reused_from"]:
+            return await _not_kept(run, job_id, error)
+        return await _not_fetched(run, job, error)
+    try:
+        kept = Kept(key=_key(run, job), sha256=sha256, bytes=len(content), media=asdict(media))
+        return await _keep(run, job, content, kept)
+    except (Transient, Permanent) as error:
+        return await _not_kept(run, job_id, error)
+
+
+async def _keep(run: Run, job: RowMapping, content: bytes, kept: Kept) -> State:
+    """Committed, put, told beside it, and only then ARCHIVED."""
+    await run.book(keeping.about_to_keep, run.ledger, job["id"], kept)
+    stored = await run.carry(store_video, run.archive, kept.key, job["id"], content, kept.sha256)
+    await _sidecar(run, {**job, **asdict(kept)}, stored)
+    await run.book(keeping.kept, run.ledger, job["id"], stored.key)
     if stored.warning:
         run.warnings.append(stored.warning)
     run.archive_refusals = 0
@@ -120,12 +135,40 @@ async def _sidecar(run: Run, job: Mapping[str, Any], stored: Stored) -> None:
     await run.carry(run.archive.put, sidecar_key(stored.key), sidecar.render(), JSON_TYPE)
 
 
-async def _not_yet(run: Run, job_id: JobId, error: Transient | Permanent) -> State:
+async def _not_fetched(run: Run, job: RowMapping, error: Transient | Permanent) -> State:
+    """fal does not give the video now: it is asked for elsewhere, and again, before it is lost."""
+    why = Why(error_type=_kind(error, "download_later"), message=error.message)
+    await run.book(results.note_trouble, run.ledger, job["id"], why)
+    if isinstance(error, Transient):
+        return State.COMPLETED
+    try:
+        found = await found_again(run, dict(job))
+    except Transient:
+        return State.COMPLETED
+    if found is not None:
+        await run.book(results.renewed, run.ledger, job["attempt_id"], good_of(found))
+        return State.COMPLETED
+    silence = await run.book(results.gone, run.ledger, job["attempt_id"])
+    return await _lost(run, job, why) if silence >= COUNTS_AFTER else State.COMPLETED
+
+
+async def _lost(run: Run, job: RowMapping, why: Why) -> State:
+    """It was paid, and cannot be had: FAILED, under the name that `retry` looks for."""
+    if why.error_type in NOT_THERE:
+        why = replace(why, error_type="result_lost")
+    await run.book(results.lost, run.ledger, job["attempt_id"], why)
+    return (await run.book(reading.states_of, run.ledger, [job["id"]]))[job["id"]]
+
+
+async def _not_kept(run: Run, job_id: JobId, error: Transient | Permanent) -> State:
     """Keep the reason with the job; an archive that refuses stops the buying."""
-    kind: Any = error.error if isinstance(error, Permanent) else "archive_later"
-    await run.book(
-        results.note_trouble, run.ledger, job_id, Why(error_type=kind, message=error.message)
-    )
+    kind = _kind(error, "archive_later")
+    why = Why(error_type=kind, message=error.message)
+    await run.book(results.note_trouble, run.ledger, job_id, why)
     if kind in ("archive_refused", "archive_full"):
         run.archive_refused(error.message)
     return State.COMPLETED
+
+
+def _kind(error: Transient | Permanent, later: str) -> str:
+    return error.error if isinstance(error, Permanent) else later

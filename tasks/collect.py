@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, assert_never
 
@@ -28,12 +28,12 @@ from reelbatch.fal.error_types import Family
 from reelbatch.jobs import JobId, RequestId, State
 from reelbatch.ledger import images, reading, results
 from reelbatch.ledger.answers import Why
-from reelbatch.ledger.results import Charge, Ending, Good
+from reelbatch.ledger.results import Charge, Ending
+from reelbatch.run.entries import good_of
 from reelbatch.run.polling import Overdue
 from reelbatch.run.run import Run
+from tasks.lost import COUNTS_AFTER, found_again
 
-GONE_COUNTS_AFTER = timedelta(minutes=15)
-"""fal may forget a request for a while; only then the result counts as lost."""
 LOOK_AGAIN_SECONDS = 2.0
 OUR_CANCEL = frozenset({CancelAnswer.REMOVED, CancelAnswer.REQUESTED, CancelAnswer.NOT_FOUND})
 """After these a 404 is fal's word that it is gone; after ALREADY_COMPLETED it is a flake."""
@@ -140,13 +140,7 @@ async def _result(
 
 
 async def _good(run: Run, job: Job, answer: GoodResult, seconds: float | None) -> State:
-    good = Good(
-        payload=answer.payload,
-        output_url=answer.output.url,
-        output_bytes=answer.output.file_size,
-        inference_seconds=seconds,
-        billable_units=_text(answer.billable_units),
-    )
+    good = good_of(answer, inference_seconds=seconds)
     price = run.prices.of(job["endpoint_id"])
     settled = await run.book(results.settle_good, run.ledger, job["attempt_id"], good, price)
     run.gate.place_freed()
@@ -196,17 +190,27 @@ async def _reload(run: Run, job: Job) -> bool:
 
 
 async def _missing(run: Run, job: Job) -> State | None:
-    """404 or 410 counts only after fifteen minutes of nothing else: then the result is lost."""
+    """404 or 410 counts only after fifteen minutes of nothing else."""
     silence = await run.book(results.gone, run.ledger, job["attempt_id"])
     now = await run.book(reading.job, run.ledger, job["id"])
     if now["cancel_answer"] in OUR_CANCEL:
         return await _end(run, job, "client_cancelled", "fal removed it.", "cancelled", "none")
-    if silence >= GONE_COUNTS_AFTER:
-        return await _end(
-            run, job, "result_lost", "fal no longer knows the request.", "permanent", "lost"
-        )
+    if silence >= COUNTS_AFTER:
+        return await _found_or_lost(run, job)
     await asyncio.sleep(5 * LOOK_AGAIN_SECONDS)
     return None
+
+
+async def _found_or_lost(run: Run, job: Job) -> State | None:
+    try:
+        found = await found_again(run, job)
+    except Transient as error:
+        await asyncio.sleep(error.retry_after or LOOK_AGAIN_SECONDS)
+        return None
+    if found:
+        return await _good(run, job, found, None)
+    said = "fal no longer knows the request."
+    return await _end(run, job, "result_lost", said, "permanent", "lost")
 
 
 async def _end(
@@ -248,7 +252,3 @@ async def _cancel(run: Run, job: Job, submission: Submission) -> State | None:
 
 async def _stands(run: Run, job: Job) -> State:
     return (await run.book(reading.states_of, run.ledger, [job["id"]]))[job["id"]]
-
-
-def _text(value: object) -> str | None:
-    return None if value is None else str(value)

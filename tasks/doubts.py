@@ -14,6 +14,7 @@ from itertools import groupby
 from reelbatch.errors import Permanent, Transient
 from reelbatch.ledger import answers, doubts
 from reelbatch.ledger.doubts import Doubt
+from reelbatch.run.entries import handle_of
 from reelbatch.run.evidence import Reading, judge, present
 from reelbatch.run.run import Run
 
@@ -95,13 +96,7 @@ async def _judged(run: Run, mine: list[Doubt], reading: Reading) -> int:
 async def _adopt(run: Run, doubt: Doubt, request_id: str) -> bool:
     """It is ours: from here on it is collected like any other."""
     submission = run.fal.submission(doubt.endpoint_id, request_id)
-    handle = answers.Accepted(
-        request_id=request_id,
-        status_url=submission.status_url,
-        response_url=submission.response_url,
-        cancel_url=submission.cancel_url,
-    )
-    return await run.book(answers.accepted, run.ledger, doubt.attempt_id, handle)
+    return await run.book(answers.accepted, run.ledger, doubt.attempt_id, handle_of(submission))
 
 
 async def _send_again(run: Run) -> int:

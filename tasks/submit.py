@@ -21,6 +21,7 @@ from reelbatch.jobs import JobId, State
 from reelbatch.ledger import answers, claims, images, parking, reading
 from reelbatch.ledger.answers import Why
 from reelbatch.ledger.claims import Claim, Claimed, Moved, Reused, Stop, Wait
+from reelbatch.run.entries import handle_of
 from reelbatch.run.run import Run
 from tasks.upload import image_url
 
@@ -122,12 +123,7 @@ async def _write_down(
     attempt_id = claimed.attempt_id
     match outcome:
         case Accepted(submission=submission):
-            handle = answers.Accepted(
-                request_id=submission.request_id,
-                status_url=submission.status_url,
-                response_url=submission.response_url,
-                cancel_url=submission.cancel_url,
-            )
+            handle = handle_of(submission)
             await run.book(answers.accepted, run.ledger, attempt_id, handle)
             run.mine.add(job["id"])
             run.at_hand[job["id"]] = _as_submitted(job, claimed, handle)

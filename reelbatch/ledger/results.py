@@ -151,6 +151,32 @@ def back(ledger: Ledger, attempt_id: str) -> None:
         tx.execute(attempts.update().where(attempts.c.id == attempt_id).values(gone_since=None))
 
 
+def renewed(ledger: Ledger, attempt_id: str, good: Good) -> None:
+    """fal shows the same result's video at another place: it is fetched from there."""
+    with ledger.writing() as tx:
+        post = lock_post(tx, attempt_id)
+        change(tx, attempts, attempt_id, gone_since=None)
+        where = {"output_url": good.output_url, "output_bytes": good.output_bytes}
+        done = {State.COMPLETED}
+        move(tx, post.job_id, done, State.COMPLETED, post.at, attempt_id=attempt_id, **where)
+
+
+def lost(ledger: Ledger, attempt_id: str, why: Why) -> bool:
+    """The video of a paid result cannot be had any more; it stays paid."""
+    with ledger.writing() as tx:
+        post = lock_post(tx, attempt_id)
+        return move(
+            tx,
+            post.job_id,
+            {State.COMPLETED},
+            State.FAILED,
+            post.at,
+            attempt_id=attempt_id,
+            error_type=why.error_type,
+            error_message=why.message,
+        )
+
+
 def cancel_asked(ledger: Ledger, attempt_id: str, answer: str) -> None:
     """A job is cancelled once at fal; this remembers that, and what fal said."""
     with ledger.writing() as tx:

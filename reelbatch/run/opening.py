@@ -63,7 +63,7 @@ async def open_run(
             selected=plan.selected if plan else only,
             fal=fal,
             archive=open_archive(settings.archive, pool_size=PORTERS),
-            downloader=_downloader(settings),
+            downloader=downloader_for(settings),
             remote=remote_for(settings),
             prices=await read_prices(settings, fal),
             window=_window(settings, facts),
@@ -133,7 +133,7 @@ def _window(settings: Settings, facts: reading.AccountFacts | None) -> int:
     return DEFAULT_WINDOW
 
 
-def _downloader(settings: Settings) -> Downloader:
+def downloader_for(settings: Settings) -> Downloader:
     """fal's media hosts, and this machine where fal is an emulator on it."""
     rewrite = dict.fromkeys(FAL_MEDIA, settings.fal_cdn_url) if settings.on_loopback else {}
     return Downloader(

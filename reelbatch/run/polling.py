@@ -76,7 +76,7 @@ class Poller:
         heard: asyncio.Event | None = None,
     ) -> Ending:
         """Wait for the request's end. `age`: seconds since fal took it; `heard` is set
-        whenever fal shows that it knows the request.
+        whenever fal says that it is on its way.
 
         `at_once` looks first thing, for a request that somebody else left behind; `patient`
         waits past the run timeout too. Raises Permanent where fal may not be asked.
@@ -127,7 +127,7 @@ class Poller:
 
     def _read(self, watch: Watch, status: Status) -> None:
         now = self._clock()
-        if not isinstance(status, Gone):
+        if isinstance(status, Queued | Running):
             watch.heard.set()
         match status:
             case Queued():

@@ -70,6 +70,7 @@ async def test_a_result_unheard_of_for_fifteen_minutes_is_lost_and_counts_as_pai
     studio: Studio, fal: Emulator
 ) -> None:
     fal.break_("result_missing")
+    fal.break_("lost_records")
     studio.write(HEADER, TOM)
     async with studio.open() as run:
         await submitted(studio, run)

@@ -22,6 +22,7 @@ from tasks.doubts import settled_doubts
 from tasks.load import enter, load, take_batch
 from tasks.produce import jobs_to_produce, produce_all
 from tasks.report import report
+from tasks.stragglers import settle_stragglers
 
 
 @flow(name="generate", validate_parameters=True, log_prints=False)
@@ -40,6 +41,7 @@ async def generate(request: GenerateRequest) -> State[Any]:
             async with open_run(request, settings, desk.ledger, batch, plan, only=desk.only) as run:
                 await enter(run, plan)
                 async with at_work(run):
+                    await settle_stragglers(run)
                     await produce_all(run, await jobs_to_produce(run))
                     async for _ in settled_doubts(run):
                         await produce_all(run, await jobs_to_produce(run))

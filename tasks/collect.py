@@ -163,7 +163,7 @@ async def _failed(run: Run, job: Job, answer: FailedResult) -> State:
         job["attempt_id"],
         why,
         ending=ending,
-        charge=_charge(answer),
+        charge=charge_of(answer),
         price=run.prices.of(job["endpoint_id"]),
     )
     run.gate.place_freed()
@@ -172,7 +172,7 @@ async def _failed(run: Run, job: Job, answer: FailedResult) -> State:
     return await _stands(run, job)
 
 
-def _charge(answer: FailedResult) -> Charge:
+def charge_of(answer: FailedResult) -> Charge:
     """5xx is never billed; a 4xx may be, unless fal says 0 units (fal.md, section 5)."""
     status = answer.failure.http_status or 0
     if status >= 500 or status == 499 or answer.billable_units == Decimal(0):

@@ -10,11 +10,12 @@ from reelbatch import __version__
 from reelbatch.cli.init import init
 from reelbatch.cli.ledger import ledger_commands
 from reelbatch.cli.plan import plan
+from reelbatch.cli.reconcile import reconcile
 from reelbatch.cli.retry import retry
 from reelbatch.cli.run import run
 from reelbatch.cli.show import show
 from reelbatch.cli.status import status
-from reelbatch.cli.status_codes import EPILOG, LOOKING_EPILOG
+from reelbatch.cli.status_codes import EPILOG, LOOKING_EPILOG, RECONCILE_EPILOG
 from reelbatch.emulator.command import emulator
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ for command in (run, status, retry):
     app.command(epilog=EPILOG)(command)
 for looking in (plan, show, init):
     app.command(epilog=LOOKING_EPILOG)(looking)
+app.command(epilog=RECONCILE_EPILOG)(reconcile)
 app.command()(emulator)
 app.add_typer(ledger_commands, name="ledger")
 

@@ -14,6 +14,8 @@ EPILOG = (
 LOOKING_EPILOG = "Exit status: 0 done; 1 error; 2 refused, with the reason."
 """Of commands that make no videos."""
 
+RECONCILE_EPILOG = "Exit status: 0 nothing left over; 1 error; 2 refused; 3 something is left over."
+
 
 def status_of(error: ReelbatchError) -> int:
     return REFUSED if isinstance(error, Refused) else ERROR

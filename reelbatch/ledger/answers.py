@@ -47,7 +47,7 @@ def accepted(ledger: Ledger, attempt_id: str, answer: Accepted) -> bool:
         post = lock_post(tx, attempt_id)
         if post.request_id is not None:
             return post.request_id == answer.request_id
-        if _belongs_to_another(tx, answer.request_id):
+        if belongs_to_another(tx, answer.request_id):
             return False
         handle = {name: getattr(answer, name) for name in Accepted.__dataclass_fields__}
         if post.is_settled:
@@ -56,12 +56,12 @@ def accepted(ledger: Ledger, attempt_id: str, answer: Accepted) -> bool:
         _write(tx, post, outcome="accepted", answered_at=post.at, **handle)
         parking.lift(tx, post.account, post.claimed_at)
         waiting = {State.SUBMITTING, State.IN_DOUBT, State.PENDING}
-        if move(tx, post.job_id, waiting, State.SUBMITTED, post.at, attempt_id=attempt_id):
-            bills.reserve_again(tx, post)
+        move(tx, post.job_id, waiting, State.SUBMITTED, post.at, attempt_id=attempt_id)
+        bills.reserve_again(tx, post)
         return True
 
 
-def _belongs_to_another(tx: Connection, request_id: str) -> bool:
+def belongs_to_another(tx: Connection, request_id: str) -> bool:
     held = select(attempts.c.id).where(attempts.c.request_id == request_id)
     return tx.execute(held).first() is not None
 

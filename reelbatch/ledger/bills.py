@@ -80,6 +80,20 @@ def settle(tx: Connection, post: Post, price: Decimal, basis: Basis) -> None:
     _note_of(tx, post, "settle", price, basis)
 
 
+def bill(tx: Connection, post: Post, usd: Decimal) -> None:
+    """fal's own bill: what was booked for the POST becomes what fal took. Once."""
+    if post.cost_basis == "billed":
+        return
+    if post.cost_basis in (None, RELEASED):
+        return settle(tx, post, usd, "billed")
+    more = usd - post.cost_usd
+    _attempt_becomes(tx, post, cost_usd=usd, cost_basis="billed")
+    day = _on_this_day(post, more)
+    _totals_move(tx, post.account_id, post.batch_id, reserved=NOTHING, spent=more, day=day)
+    _job_costs(tx, post.job_id, more, "billed")
+    _note_of(tx, post, "settle", usd, "billed")
+
+
 def _on_this_day(post: Post, more: Decimal) -> Decimal:
     """What is paid on top of the reservation counts now; what another day saved is no gift."""
     return more if day_of(post.claimed_at) == post.account["day"] else max(more, NOTHING)

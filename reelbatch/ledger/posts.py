@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, Select, bindparam, func, select
 
 from reelbatch.jobs import State
 from reelbatch.ledger.engine import now
@@ -26,6 +26,7 @@ class Post:
     outcome: str | None
     request_id: str | None
     reserved_usd: Decimal
+    cost_usd: Decimal
     cost_basis: str | None
     job_id: str
     batch_id: str
@@ -62,6 +63,7 @@ _FOUND = (
         attempts.c.outcome,
         attempts.c.request_id,
         attempts.c.reserved_usd,
+        func.coalesce(attempts.c.cost_usd, Decimal(0)).label("cost_usd"),
         attempts.c.cost_basis,
         jobs.c.id.label("job_id"),
         jobs.c.batch_id,

@@ -182,6 +182,7 @@ attempts = Table(
     Column("polled_at", Instant),
     Column("started_at", Instant),
     Column("completed_at", Instant),
+    Column("listed_at", Instant),
     Column("gone_since", Instant),
     Column("cancel_asked_at", Instant),
     Column("cancel_answer", Text),
@@ -218,13 +219,12 @@ strays = Table(
     "strays",
     metadata,
     Column("request_id", Text, primary_key=True),
-    Column("account_id", Text, nullable=False),
-    Column("endpoint_id", Text, nullable=False),
-    Column("attempt_id", Text),
+    Column("batch_id", Text, ForeignKey("batches.id"), nullable=False),
+    Column("job_id", Text, ForeignKey("jobs.id"), nullable=False),
     Column("seen_at", Instant, nullable=False),
-    Column("sent_at", Instant),
-    Column("adopted_by", Text),
-    Column("cost_usd", Usd),
+    Column("sent_at", Instant, nullable=False),
+    Column("billed_usd", Usd),
+    Index("strays_of_batch", "batch_id"),
 )
 
 money_events = Table(

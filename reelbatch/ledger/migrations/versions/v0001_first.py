@@ -78,18 +78,6 @@ def upgrade() -> None:
     )
     op.create_index("money_of_batch", "money_events", ["batch_id", "at"], unique=False)
     op.create_table(
-        "strays",
-        sa.Column("request_id", sa.Text(), nullable=False),
-        sa.Column("account_id", sa.Text(), nullable=False),
-        sa.Column("endpoint_id", sa.Text(), nullable=False),
-        sa.Column("attempt_id", sa.Text(), nullable=True),
-        sa.Column("seen_at", Instant(timezone=True), nullable=False),
-        sa.Column("sent_at", Instant(timezone=True), nullable=True),
-        sa.Column("adopted_by", sa.Text(), nullable=True),
-        sa.Column("cost_usd", Usd(), nullable=True),
-        sa.PrimaryKeyConstraint("request_id"),
-    )
-    op.create_table(
         "batches",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("account_id", sa.Text(), nullable=False),
@@ -211,6 +199,7 @@ def upgrade() -> None:
         sa.Column("polled_at", Instant(timezone=True), nullable=True),
         sa.Column("started_at", Instant(timezone=True), nullable=True),
         sa.Column("completed_at", Instant(timezone=True), nullable=True),
+        sa.Column("listed_at", Instant(timezone=True), nullable=True),
         sa.Column("gone_since", Instant(timezone=True), nullable=True),
         sa.Column("cancel_asked_at", Instant(timezone=True), nullable=True),
         sa.Column("cancel_answer", sa.Text(), nullable=True),
@@ -230,3 +219,22 @@ def upgrade() -> None:
         sa.UniqueConstraint("token"),
     )
     op.create_index(op.f("ix_attempts_job_id"), "attempts", ["job_id"], unique=False)
+    op.create_table(
+        "strays",
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("batch_id", sa.Text(), nullable=False),
+        sa.Column("job_id", sa.Text(), nullable=False),
+        sa.Column("seen_at", Instant(timezone=True), nullable=False),
+        sa.Column("sent_at", Instant(timezone=True), nullable=False),
+        sa.Column("billed_usd", Usd(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["batch_id"],
+            ["batches.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["job_id"],
+            ["jobs.id"],
+        ),
+        sa.PrimaryKeyConstraint("request_id"),
+    )
+    op.create_index("strays_of_batch", "strays", ["batch_id"], unique=False)

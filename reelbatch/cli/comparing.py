@@ -54,7 +54,7 @@ def say_reconciled(found: Reconciled, out: TextIO) -> None:
     print(f"  listed  {books.listed} of them{_unlisted(books.held - books.listed)}", file=out)
     print(f"  billed  {_billed(found)}", file=out)
     if found.unknown:
-        print(f"  others  {found.unknown} more of this account that are not of this batch", file=out)
+        print(f"  others  {found.unknown} more of this account, not of this batch", file=out)
     if found.adopted:
         print(f"  adopted {found.adopted}: run again to collect them", file=out)
     for stray in found.strays[:SHOWN]:

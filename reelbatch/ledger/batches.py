@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
@@ -34,7 +34,7 @@ class Batch:
     budget_usd: Decimal | None
     """The manifest's own, for runs that have no manifest at hand."""
     roll: int
-    roll_key: str | None
+    roll_keys: Sequence[str]
     mark: Mark | None
     created_at: datetime
     spent_usd: Decimal

@@ -144,6 +144,8 @@ def _served(tx: Connection, job: RowMapping, at: datetime) -> Claim | None:
     One question, not two: between them a twin could have moved from flight into the archive.
     """
     asked = {"fingerprint": job["fingerprint"], "job_id": job["id"]}
+    if tx.dialect.name == "postgresql":
+        tx.execute(_ONE_AT_A_TIME, asked)
     same = tx.execute(_SAME_REQUEST, asked).first()
     if same is None:
         return None
@@ -152,6 +154,9 @@ def _served(tx: Connection, job: RowMapping, at: datetime) -> Claim | None:
     _reuse(tx, job["id"], same.id, at)
     return Reused(source_id=same.id)
 
+
+_ONE_AT_A_TIME = select(func.pg_advisory_xact_lock(func.hashtext(bindparam("fingerprint"))))
+"""Twins may belong to two accounts, whose locks know nothing of each other."""
 
 _SAME_REQUEST = (
     select(jobs.c.id, jobs.c.state)

@@ -7,7 +7,7 @@ job's own roll, or another image where both hashes are known; labels never make 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -182,7 +182,7 @@ def _identity(row: Row) -> str | None:
 
 def next_roll(
     batch_roll: int,
-    batch_roll_key: str | None,
+    roll_keys: Collection[str],
     held: Sequence[Held],
     selected: set[RowId] | None,
     key: str,
@@ -193,7 +193,7 @@ def next_roll(
     for one `key` (a flow run's id); an interrupted `--fresh` is carried on instead.
     """
     mine = [job for job in held if selected is None or job.row_id in selected]
-    if not mine or batch_roll_key == key:
+    if not mine or key in roll_keys:
         return batch_roll
     newest = [job for job in mine if job.roll == batch_roll and not job.withdrawn]
     unfinished = any(job.state not in FINAL for job in newest)

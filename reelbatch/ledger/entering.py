@@ -85,7 +85,7 @@ def enter(
         _withdraw(tx, [job.id for job in found.back], withdrawn=False)
         _uncancel(tx, batch, selected, at)
         if fresh_key is not None:
-            values = {"roll": roll, "roll_key": fresh_key}
+            values = {"roll": roll, "roll_keys": _with(_roll_of(tx, batch)[1], fresh_key)}
             tx.execute(update(batches).where(batches.c.id == batch.id).values(values))
         return found
 
@@ -101,9 +101,9 @@ def _compared(
     fresh_key: str | None,
 ) -> tuple[Comparison, int]:
     held = newest_in(tx, batch.id) if batch else {}
-    roll, roll_key = _roll_of(tx, batch)
+    roll, roll_keys = _roll_of(tx, batch)
     if fresh_key is not None:
-        roll = next_roll(roll, roll_key, list(held.values()), selected, fresh_key)
+        roll = next_roll(roll, roll_keys, list(held.values()), selected, fresh_key)
     found = compare(
         queue_url,
         held,
@@ -115,12 +115,16 @@ def _compared(
     return _with_reuse(tx, found), roll
 
 
-def _roll_of(tx: Connection, batch: Batch | None) -> tuple[int, str | None]:
+def _roll_of(tx: Connection, batch: Batch | None) -> tuple[int, list[str]]:
     if batch is None:
-        return 0, None
-    columns = select(batches.c.roll, batches.c.roll_key)
-    roll, key = tx.execute(columns.where(batches.c.id == batch.id)).one()
-    return roll, key
+        return 0, []
+    columns = select(batches.c.roll, batches.c.roll_keys)
+    roll, keys = tx.execute(columns.where(batches.c.id == batch.id)).one()
+    return roll, keys
+
+
+def _with(keys: list[str], key: str) -> list[str]:
+    return keys if key in keys else [*keys, key]
 
 
 def _with_reuse(tx: Connection | None, found: Comparison) -> Comparison:

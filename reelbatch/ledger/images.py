@@ -10,6 +10,7 @@ from reelbatch.jobs import State
 from reelbatch.ledger.answers import Why, move
 from reelbatch.ledger.engine import Ledger, now
 from reelbatch.ledger.schema import images
+from reelbatch.ledger.writing import insert_or
 
 TRUSTED_FOR = timedelta(days=6)
 """fal keeps uploads at least seven days (fal.md, section 3.7)."""
@@ -29,13 +30,12 @@ def uploaded(ledger: Ledger, account_id: str, sha256: str) -> str | None:
 
 def remember_upload(ledger: Ledger, account_id: str, sha256: str, url: str) -> None:
     with ledger.writing() as tx:
-        forget_upload_in = images.delete().where(
-            images.c.account_id == account_id, images.c.sha256 == sha256
-        )
-        tx.execute(forget_upload_in)
+        newest = {"url": url, "uploaded_at": now(tx)}
         tx.execute(
-            images.insert().values(
-                account_id=account_id, sha256=sha256, url=url, uploaded_at=now(tx)
+            insert_or(tx, images)
+            .values(account_id=account_id, sha256=sha256, **newest)
+            .on_conflict_do_update(
+                index_elements=[images.c.account_id, images.c.sha256], set_=newest
             )
         )
 

@@ -86,7 +86,7 @@ batches = Table(
     Column("budget_usd", Usd),
     Column("manifest_sha256", Text),
     Column("roll", Integer, nullable=False, default=0),
-    Column("roll_key", Text),
+    Column("roll_keys", JSON, nullable=False, default=list),
     Column("mark", Text),
     Column("mark_at", Instant),
     Column("asked_at", Instant),

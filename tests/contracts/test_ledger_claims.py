@@ -12,7 +12,7 @@ from sqlalchemy import select
 from reelbatch.jobs import State
 from reelbatch.ledger import Ledger
 from reelbatch.ledger.answers import accepted, doubted, rejected
-from reelbatch.ledger.batches import set_mark
+from reelbatch.ledger.batches import open_account, open_batch, set_mark
 from reelbatch.ledger.claims import Claimed, Moved, Reused, Stop, Wait, claim
 from reelbatch.ledger.results import settle_failed, settle_good
 from reelbatch.ledger.schema import attempts
@@ -20,6 +20,7 @@ from tests.contracts.ledger_parts import (
     ACCOUNT,
     CRASHED,
     PRICE,
+    QUEUE_URL,
     REFUSED_PROMPT,
     account,
     archived,
@@ -277,6 +278,28 @@ def test_two_twins_claimed_at_once_are_one_post(ledger: Ledger, ledger_url: str)
     twins = [one["id"] for one in jobs_of(ledger, batch)]
     answers = race(ledger_url, twins, terms(), openers=2)
     assert Counter(map(type, answers)) == {Claimed: 1, Wait: 9}
+
+
+def test_twins_of_two_accounts_claimed_at_once_are_one_post(
+    ledger: Ledger, ledger_url: str
+) -> None:
+    """Two REELBATCH_ACCOUNTs on one fal: each claim locks another account."""
+    open_account(ledger, "other", QUEUE_URL)
+    other = open_batch(
+        ledger,
+        "dogs",
+        account_id="other",
+        place="/work/dogs.csv",
+        archive="./archive",
+        named_by_hand=False,
+    )
+    mine = batch_named(ledger)
+    for batch in (mine, other):
+        entered(ledger, batch, rows(20))
+    pairs = zip(jobs_of(ledger, mine), jobs_of(ledger, other), strict=True)
+    twins = [one["id"] for pair in pairs for one in pair]
+    answers = race(ledger_url, twins, terms(), openers=4)
+    assert Counter(map(type, answers)) == {Claimed: 20, Wait: 20}
 
 
 def test_a_twin_of_an_archived_job_is_served_for_nothing(ledger: Ledger) -> None:

@@ -126,3 +126,17 @@ def test_a_fresh_selection_rolls_what_it_chose(ledger: Ledger) -> None:
     found = entered(ledger, batch, rows(3), selected={"row-2"}, fresh_key="run-1")
     assert told(found) == (0, 1, 2, 0, 0)
     assert wanted(ledger, batch) == [("row-1", 1, 1), ("row-2", 1, 2), ("row-3", 1, 1)]
+
+
+def test_a_flow_run_that_is_rescheduled_after_another_one_rolls_no_third_time(
+    ledger: Ledger,
+) -> None:
+    """A, B, then A once more: A has had its roll."""
+    batch = batch_named(ledger)
+    entered(ledger, batch, rows(1))
+    archive_all(ledger, batch)
+    for key in ("A", "B"):
+        entered(ledger, batch, rows(1), fresh_key=key)
+        archive_all(ledger, batch)
+    assert told(entered(ledger, batch, rows(1), fresh_key="A")) == (0, 0, 1, 0, 0)
+    assert _roll(ledger, batch) == 2

@@ -48,7 +48,7 @@ async def test_one_that_still_waits_is_cancelled_and_costs_nothing(
         fal.set(concurrency=0)
         await overtaken(studio, run)
         await settle_stragglers(run)
-    first, late = studio.attempts("tom")
+    _, late = studio.attempts("tom")
     assert (late["cancel_answer"], late["outcome"]) == ("removed", "failed")
     assert (spent(studio), late["reserved_usd"]) == (Decimal("0.20"), Decimal(0))
     assert studio.states() == {"tom": State.ARCHIVED}

@@ -88,7 +88,7 @@ def upgrade() -> None:
         sa.Column("budget_usd", Usd(), nullable=True),
         sa.Column("manifest_sha256", sa.Text(), nullable=True),
         sa.Column("roll", sa.Integer(), nullable=False),
-        sa.Column("roll_key", sa.Text(), nullable=True),
+        sa.Column("roll_keys", sa.JSON(), nullable=False),
         sa.Column("mark", sa.Text(), nullable=True),
         sa.Column("mark_at", Instant(timezone=True), nullable=True),
         sa.Column("asked_at", Instant(timezone=True), nullable=True),

@@ -88,7 +88,7 @@ async def _judged(run: Run, mine: list[Doubt], reading: Reading) -> int:
             settled += await _adopt(run, doubt, str(found.request_id))
         elif run.request.in_doubt == "auto":
             near = await run.book(doubts.neighbours_of, run.ledger, run.settings.account_id, doubt)
-            if judge(doubt, reading, near) == "absent":
+            if judge(doubt, reading, near, taken) == "absent":
                 settled += await run.book(doubts.absent, run.ledger, doubt.attempt_id)
     return settled
 

@@ -16,9 +16,9 @@ from typing import Any, Literal
 from reelbatch.fal.answers import ListedRequest
 from reelbatch.ledger.doubts import Doubt
 
-EARLIER = timedelta(minutes=2)
-LATER = timedelta(minutes=2)
-"""A POST leaves within ten seconds of its claim and is given up after thirty; clocks differ."""
+NEAR = timedelta(minutes=5)
+"""A POST leaves within ten seconds of its claim and is given up after thirty; but clocks differ,
+and the `Date` that tells how far need not be the clock that dates the list."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,42 +40,54 @@ Verdict = Literal["absent", "waiting", "alone"]
 
 
 def present(doubt: Doubt, reading: Reading, taken: Collection[str]) -> ListedRequest | None:
-    """The listed request that is this POST: same body, same time, held by no other attempt."""
-    for one in sorted(reading.listed, key=lambda listed: listed.sent_at):
-        if one.request_id not in taken and is_ours(doubt, one, reading.clock_offset):
-            return one
-    return None
+    """The listed request that is this POST: same body, same time, held by no other attempt.
+
+    Of several, the one nearest in time: an earlier attempt, given up, may have arrived as well.
+    """
+    offset = reading.clock_offset
+    ours = [
+        one for one in reading.listed if one.request_id not in taken and is_ours(doubt, one, offset)
+    ]
+    return min(ours, key=lambda one: _distance(doubt, one, offset), default=None)
 
 
 def is_ours(doubt: Doubt, listed: ListedRequest, clock_offset: timedelta) -> bool:
     """fal may fill in defaults, so only the keys that we sent are compared."""
-    sent_at = listed.sent_at - clock_offset
-    if not doubt.claimed_at - EARLIER <= sent_at <= doubt.claimed_at + LATER:
-        return False
-    if listed.endpoint_id != doubt.endpoint_id or listed.json_input is None:
-        return False
-    return covers(listed.json_input, doubt.body)
+    return _is_near(doubt, listed, clock_offset) and _asks_the_same(doubt, listed)
 
 
-def covers(found: Mapping[str, Any], sent: Mapping[str, Any]) -> bool:
-    return all(name in found and found[name] == value for name, value in sent.items())
-
-
-def judge(doubt: Doubt, reading: Reading, neighbours: Collection[str]) -> Verdict:
+def judge(
+    doubt: Doubt, reading: Reading, neighbours: Collection[str], taken: Collection[str]
+) -> Verdict:
     """What a reading without this request means."""
-    if reading.made_at <= doubt.deadline_at or _hidden_inputs(doubt, reading):
+    unknown = [one for one in reading.listed if one.request_id not in taken]
+    may_be_ours = any(_may_be_ours(doubt, one, reading.clock_offset) for one in unknown)
+    if reading.made_at <= doubt.deadline_at or may_be_ours:
         return "waiting"
     if not neighbours:
         return "alone"
     return "absent" if set(neighbours) <= reading.ids else "waiting"
 
 
-def _hidden_inputs(doubt: Doubt, reading: Reading) -> bool:
-    """A request of that time whose input fal does not show could be ours."""
-    return any(
-        one.json_input is None
-        and doubt.claimed_at - EARLIER
-        <= one.sent_at - reading.clock_offset
-        <= doubt.claimed_at + LATER
-        for one in reading.listed
-    )
+def _may_be_ours(doubt: Doubt, listed: ListedRequest, clock_offset: timedelta) -> bool:
+    """Our very body at another time, or a request of that time whose input fal does not show."""
+    if listed.json_input is None:
+        return _is_near(doubt, listed, clock_offset)
+    return _asks_the_same(doubt, listed)
+
+
+def _is_near(doubt: Doubt, listed: ListedRequest, clock_offset: timedelta) -> bool:
+    return _distance(doubt, listed, clock_offset) <= NEAR
+
+
+def _distance(doubt: Doubt, listed: ListedRequest, clock_offset: timedelta) -> timedelta:
+    return abs(listed.sent_at - clock_offset - doubt.claimed_at)
+
+
+def _asks_the_same(doubt: Doubt, listed: ListedRequest) -> bool:
+    same_model = listed.endpoint_id == doubt.endpoint_id
+    return same_model and listed.json_input is not None and covers(listed.json_input, doubt.body)
+
+
+def covers(found: Mapping[str, Any], sent: Mapping[str, Any]) -> bool:
+    return all(name in found and found[name] == value for name, value in sent.items())

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
+from typing import Literal
 
 from reelbatch.errors import Permanent, Transient
 from reelbatch.ledger import answers, doubts
@@ -23,6 +24,9 @@ LONGEST_PAUSE_SECONDS = 30.0
 MARGIN = timedelta(minutes=30)
 """Around a doubt: fal does not say which of its times `start` and `end` filter on."""
 
+Lists = Literal["read", "unread", "forbidden"]
+"""`unread`: ask again. `forbidden`: this key may not, and there is no evidence to be had."""
+
 
 async def settled_doubts(run: Run) -> AsyncIterator[int]:
     """How many doubts were settled, each time some were; ends with the last or with the grace.
@@ -35,36 +39,33 @@ async def settled_doubts(run: Run) -> AsyncIterator[int]:
         open_doubts = await run.book(doubts.doubts_of, run.ledger, run.batch.id)
         if not open_doubts:
             return
-        try:
-            settled = await settle(run, open_doubts)
-            if run.request.in_doubt == "resubmit":
-                settled += await _send_again(run)
-        except Permanent:
-            # The key may not read the list: there is no evidence to be had.
-            settled = await _send_again(run) if run.request.in_doubt == "resubmit" else 0
-            if not settled:
-                return
+        is_last = datetime.now(UTC) >= end
+        settled, lists = await settle(run, open_doubts)
+        if run.request.in_doubt == "resubmit" and (is_last or lists != "unread"):
+            settled += await _send_again(run)
         if settled:
             yield settled
             continue
-        if datetime.now(UTC) >= end:
+        if is_last or lists == "forbidden":
             return
         await _pause(run, pause)
         pause = min(LONGEST_PAUSE_SECONDS, 1.5 * pause)
 
 
-async def settle(run: Run, open_doubts: list[Doubt]) -> int:
-    """One reading of the list for each endpoint. Raises Permanent where it may not be read."""
+async def settle(run: Run, open_doubts: list[Doubt]) -> tuple[int, Lists]:
+    """How many doubts one reading of each endpoint's list settled, and whether all were read."""
     settled = 0
+    lists: Lists = "read"
     by_endpoint = sorted(open_doubts, key=lambda doubt: doubt.endpoint_id)
     for endpoint_id, group in groupby(by_endpoint, key=lambda doubt: doubt.endpoint_id):
         mine = list(group)
         try:
-            reading = await _read(run, endpoint_id, mine)
+            settled += await _judged(run, mine, await _read(run, endpoint_id, mine))
         except Transient:
-            continue
-        settled += await _judged(run, mine, reading)
-    return settled
+            lists = "unread"
+        except Permanent:
+            return settled, "forbidden"
+    return settled, lists
 
 
 async def _read(run: Run, endpoint_id: str, mine: list[Doubt]) -> Reading:
@@ -86,7 +87,7 @@ async def _judged(run: Run, mine: list[Doubt], reading: Reading) -> int:
         if found := present(doubt, reading, taken):
             taken.add(str(found.request_id))
             settled += await _adopt(run, doubt, str(found.request_id))
-        elif run.request.in_doubt == "auto":
+        elif run.request.in_doubt != "hold":
             near = await run.book(doubts.neighbours_of, run.ledger, run.settings.account_id, doubt)
             if judge(doubt, reading, near, taken) == "absent":
                 settled += await run.book(doubts.absent, run.ledger, doubt.attempt_id)
@@ -100,10 +101,15 @@ async def _adopt(run: Run, doubt: Doubt, request_id: str) -> bool:
 
 
 async def _send_again(run: Run) -> int:
-    """The user's own word, for the chosen rows: what the list does not show is sent anew."""
+    """The user's own word, for the chosen rows: what the list does not show is sent anew.
+
+    The word is about what was in doubt when the run began. What came since may still be in
+    fal's queue, where no list shows it: it is held, like any other.
+    """
     sent = 0
     for doubt in await run.book(doubts.doubts_of, run.ledger, run.batch.id):
-        if run.selected is None or doubt.row_id in run.selected:
+        chosen = run.selected is None or doubt.row_id in run.selected
+        if chosen and doubt.claimed_at < run.started_at:
             price = run.prices.of(doubt.endpoint_id)
             sent += await run.book(doubts.resubmit, run.ledger, doubt.attempt_id, price)
     return sent

@@ -19,6 +19,8 @@ from tests.tasks.conftest import Studio
 HEADER = "id,prompt,seed"
 TOM = "tom,A cat,1"
 FELIX = "felix,Another cat,2"
+NOTHING = Decimal(0)
+
 IN_DOUBT, ARCHIVED, PENDING = State.IN_DOUBT, State.ARCHIVED, State.PENDING
 
 Fault = tuple[str, dict[str, Any]]
@@ -98,7 +100,9 @@ async def test_what_arrived_is_found_and_made_with_one_payment(
         fal.submissions()[0]["request_id"],
         Decimal("0.20"),
     )
-    assert (studio.accepted, studio.videos(), reserved(studio)) == (1, ["cats/tom/take-1.mp4"], 0)
+    assert (studio.accepted, studio.videos(), reserved(studio)) == (
+        *(1, ["cats/tom/take-1.mp4"], NOTHING),
+    )
 
 
 @pytest.mark.parametrize("answer", LOST)
@@ -114,9 +118,9 @@ async def test_what_never_arrived_is_held_until_its_deadline_and_then_sent_once_
     past_its_deadline(studio)
     assert await run_to_its_end(studio) == {"tom": ARCHIVED, "felix": ARCHIVED}
     first, second = studio.attempts("tom")
-    assert (first["outcome"], first["cost_usd"]) == ("absent", 0)
+    assert (first["outcome"], first["cost_usd"]) == ("absent", NOTHING)
     assert (second["outcome"], second["cost_usd"]) == ("good", Decimal("0.20"))
-    assert (studio.accepted, reserved(studio)) == (2, 0)
+    assert (studio.accepted, reserved(studio)) == (2, NOTHING)
 
 
 async def test_a_post_that_is_never_answered_is_found_as_well(
@@ -319,7 +323,7 @@ async def test_resubmit_sends_again_and_books_the_old_one_as_perhaps_paid(
         *("given_up", Decimal("0.20"), "maybe"),
     )
     assert (new["outcome"], new["cost_usd"]) == ("good", Decimal("0.20"))
-    assert (studio.accepted, reserved(studio)) == (2, 0)
+    assert (studio.accepted, reserved(studio)) == (2, NOTHING)
 
 
 async def test_resubmit_takes_what_the_list_shows_first(studio: Studio, fal: Emulator) -> None:

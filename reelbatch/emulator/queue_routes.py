@@ -87,7 +87,7 @@ class QueueRoutes:
         self.tally.calls[verb] += 1
         submission = self.queue.submissions.get(request_id)
         if submission is None or submission.gone or self._expired(submission):
-            return JSONResponse(NOT_FOUND, 404)
+            return await self._nobody(request)
 
         async def proceed() -> Response:
             return self._answer(verb, request, submission)
@@ -96,6 +96,12 @@ class QueueRoutes:
             return detail(405, "Method Not Allowed")
         call = Call(request=request, proceed=proceed, submission=submission)
         return await self.faults.around(verb, call)
+
+    async def _nobody(self, request: Request) -> Response:
+        async def proceed() -> Response:
+            return JSONResponse(NOT_FOUND, 404)
+
+        return await self.faults.around("unknown", Call(request=request, proceed=proceed))
 
     def _expired(self, submission: Submission) -> bool:
         if submission.ended_at is None:

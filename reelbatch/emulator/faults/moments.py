@@ -15,6 +15,7 @@ Moment = Literal[
     "run",
     "output",
     "status",
+    "unknown",
     "stream",
     "result",
     "cancel",

@@ -126,6 +126,12 @@ async def result_dropped(call: Call) -> Response:
     return Dropped()
 
 
+@fault(at="unknown")
+async def unknown_nginx(call: Call, *, status: int = 502) -> Response:
+    """nginx's HTML page where a request that is not there is asked for: the free look, say."""
+    return nginx_page(status)
+
+
 @fault(at="cancel")
 async def cancel_error(call: Call, *, status: int = 500, done: bool = False) -> Response:
     """A JSON error; the request cancelled or not."""

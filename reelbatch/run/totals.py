@@ -33,6 +33,7 @@ class Totals:
     failures: Sequence[FailedJob]
     causes: dict[str, int]
     stopped: StopReason | None
+    """None as well where the stop came when nothing was left to do."""
     stop_detail: str
     spent_usd: Decimal
     """By this run; the batch's own sum is in `counts`."""
@@ -102,7 +103,7 @@ def read_totals(
         chosen=chosen,
         failures=reading.failures(ledger, batch.id) if counts.failed else [],
         causes=reading.failure_causes(ledger, batch.id) if counts.failed else {},
-        stopped=stopped,
+        stopped=stopped if chosen.remaining or chosen.cancelled else None,
         stop_detail=stop_detail,
         spent_usd=counts.spent_usd - (spent_before or Decimal(0)),
         doubted_usd=sum((doubt.reserved_usd for doubt in doubts), Decimal(0)),

@@ -40,6 +40,8 @@ class Terms:
     budget_per_day: Decimal | None
     start_timeout: timedelta
     grace: timedelta
+    fal_answers: bool
+    """Whether fal has just answered a question that costs nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +99,7 @@ def claim(ledger: Ledger, job_id: str, body: Arguments, terms: Terms) -> Claim:
             _not_claimable(job, at)
             or _marked(job)
             or _served(tx, job, at)
-            or _parked(account, at)
+            or _parked(account, terms, at)
             or _too_soon(account, at)
             or _no_place(tx, job, terms, at)
             or _over_budget(account, job, terms, at)
@@ -186,8 +188,8 @@ def _reuse(tx: Connection, job_id: str, source_id: str, at: datetime) -> None:
     )
 
 
-def _parked(account: RowMapping, at: datetime) -> Wait | None:
-    until = parking.closed_until(account, at)
+def _parked(account: RowMapping, terms: Terms, at: datetime) -> Wait | None:
+    until = parking.closed_until(account, at, fal_answers=terms.fal_answers)
     return Wait(reason="parked", until=until, detail=account["parked_reason"]) if until else None
 
 

@@ -40,16 +40,19 @@ class Parked:
     until: datetime
 
 
-def closed_until(account: RowMapping, at: datetime) -> datetime | None:
-    """When to ask again: the time is not up, or a probe is on its way."""
+def closed_until(account: RowMapping, at: datetime, *, fal_answers: bool) -> datetime | None:
+    """When to ask again: the time is not up, or a probe is on its way.
+
+    After a storm fal first has to answer a question that costs nothing: each POST may cost.
+    """
     if not account["parked_reason"]:
         return None
     until: datetime = account["parked_until"]
     if until > at:
         return until
-    if account["probe_at"] and account["probe_at"] + PROBE_ANSWERS_WITHIN > at:
-        return at + timedelta(seconds=1)
-    return None
+    probed = account["probe_at"] and account["probe_at"] + PROBE_ANSWERS_WITHIN > at
+    silent = account["parked_reason"] == "storm" and not fal_answers
+    return at + timedelta(seconds=1) if probed or silent else None
 
 
 def park(
@@ -66,6 +69,7 @@ def park(
 
     While it is parked, later answers of older POSTs may lengthen that time, never shorten it.
     """
+    probe_ended(tx, account, attempt_id)
     again = account["parked_reason"] == reason
     closed = account["parked_reason"] and account["parked_until"] > at
     if closed and again and retry_after is None:
@@ -85,7 +89,6 @@ def park(
         parked_until=until,
         parked_since=account["parked_since"] if again else at,
     )
-    probe_ended(tx, account, attempt_id)
 
 
 def lift(tx: Connection, account: RowMapping, claimed_at: datetime) -> None:

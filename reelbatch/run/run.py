@@ -12,10 +12,12 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from time import monotonic
 from typing import Any, ParamSpec, TypeVar
 
 from reelbatch.archive.contract import Archive
 from reelbatch.config import Settings
+from reelbatch.fal.answers import KeyCheck
 from reelbatch.fal.client import Fal
 from reelbatch.jobs import RowId, State
 from reelbatch.ledger import Ledger, parking, reading
@@ -37,6 +39,7 @@ DEFAULT_WINDOW = 80
 FIRST_ANSWERS = 10
 UNREACHABLE_FOR = timedelta(minutes=10)
 ARCHIVE_REFUSALS = 3
+HEARD_LATELY_SECONDS = 10.0
 OVERDUE_SECONDS = 60.0
 """A job that somebody else drives is taken over when nothing has moved for so long."""
 
@@ -85,6 +88,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self._last_shard_begun = False
+        self._heard_at = float("-inf")
         self.gone = asyncio.Event()
         """Set once nothing is waited for any more: everybody goes."""
         self.room = asyncio.Event()
@@ -131,6 +135,7 @@ class Run:
             budget_per_day=self.settings.budget_per_day,
             start_timeout=timedelta(seconds=self.settings.start_timeout),
             grace=timedelta(seconds=self.settings.in_doubt_grace),
+            fal_answers=self.fal_answers,
         )
 
     def submitted_one(self) -> None:
@@ -173,12 +178,22 @@ class Run:
         if self.archive_refusals >= ARCHIVE_REFUSALS:
             self.stop("archive", reason)
 
+    @property
+    def fal_answers(self) -> bool:
+        """Whether fal has just answered a free question: a storm may be over."""
+        return monotonic() - self._heard_at < HEARD_LATELY_SECONDS
+
     async def _while_parked(self) -> None:
         """Give up waiting where waiting does not help."""
         parked = await self.book(parking.parked, self.ledger, self.settings.account_id)
-        if parked is None or parked.until <= datetime.now(UTC):
-            return  # a probe is on its way, and its answer decides
+        if parked is None:
+            return
         waited = datetime.now(UTC) - max(parked.since, self.started_at)
+        if parked.until <= datetime.now(UTC):
+            # A probe is on its way, and its answer decides; or it waits for a sign of life.
+            if parked.reason == "storm" and not self.fal_answers:
+                await self._look_for_life(waited)
+            return
         match parked.reason:
             case "locked" | "auth":
                 if waited >= timedelta(seconds=self.settings.locked_wait):
@@ -188,6 +203,13 @@ class Run:
                     self.stop("unreachable", parked.detail)
             case "throttled" | "storm":
                 return
+
+    async def _look_for_life(self, waited: timedelta) -> None:
+        """After a storm: ask fal what costs nothing, before anything that may."""
+        if await self.fal.check_key() not in (KeyCheck.UNKNOWN, KeyCheck.UNREACHABLE):
+            self._heard_at = monotonic()
+        elif waited >= UNREACHABLE_FOR:
+            self.stop("unreachable", "fal answers nothing but errors")
 
     async def _states(self, job_ids: list[str]) -> dict[str, State]:
         return await self.book(reading.states_of, self.ledger, job_ids)

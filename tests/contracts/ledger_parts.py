@@ -67,6 +67,7 @@ def terms(
     price: Decimal = PRICE,
     budget: str | None = None,
     budget_per_day: str | None = None,
+    fal_answers: bool = True,
 ) -> Terms:
     return Terms(
         window=window,
@@ -76,6 +77,7 @@ def terms(
         budget_per_day=None if budget_per_day is None else Decimal(budget_per_day),
         start_timeout=timedelta(hours=2),
         grace=timedelta(minutes=15),
+        fal_answers=fal_answers,
     )
 
 

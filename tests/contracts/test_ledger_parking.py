@@ -230,6 +230,36 @@ def test_an_acceptance_between_doubts_calms_the_storm(ledger: Ledger) -> None:
     assert parked(ledger, ACCOUNT) is None
 
 
+def test_after_a_storm_fal_answers_a_free_question_first(ledger: Ledger) -> None:
+    """Each probe may be paid: nothing is sent to a fal that answers nothing."""
+    *jobs, last = pending(ledger, 4)
+    for job_id in jobs:
+        doubted(ledger, claimed(ledger, job_id).attempt_id, "bad gateway")
+    _time_is_up(ledger)
+    assert isinstance(claim(ledger, last, {}, terms(fal_answers=False)), Wait)
+    assert isinstance(claim(ledger, last, {}, terms(fal_answers=True)), Claimed)
+
+
+def test_other_troubles_ask_by_their_probe_alone(ledger: Ledger) -> None:
+    first, second = pending(ledger, 2)
+    _throttled(ledger, first)
+    _time_is_up(ledger)
+    assert isinstance(claim(ledger, second, {}, terms(fal_answers=False)), Claimed)
+
+
+def test_a_probe_answered_while_a_straggler_has_closed_the_door_is_over(ledger: Ledger) -> None:
+    """Else the next one would wait for it until it counts as dead."""
+    first, second, third, fourth = pending(ledger, 4)
+    straggler = claimed(ledger, first).attempt_id
+    _throttled(ledger, second)
+    _time_is_up(ledger)
+    probe = claimed(ledger, third).attempt_id
+    rejected(ledger, straggler, THROTTLED, park="throttled")
+    rejected(ledger, probe, THROTTLED, park="throttled")
+    _time_is_up(ledger)
+    claimed(ledger, fourth)
+
+
 def test_a_run_that_starts_probes_at_once(ledger: Ledger) -> None:
     """The user may have topped up just now; refused again, the time still doubles."""
     first, second = pending(ledger, 2)

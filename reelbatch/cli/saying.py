@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
 
+from reelbatch.fal.error_types import advice_of
 from reelbatch.manifest.rows import Fault
 from reelbatch.money import as_text
 from reelbatch.run.plan import Plan
@@ -128,9 +129,11 @@ def _say_failures(totals: Totals, out: TextIO) -> None:
     more = len(totals.failures) - SHOWN_FAILURES
     if more > 0:
         print(f"... and {more} more: reelbatch status {totals.batch} --json", file=out)
+    for kind, n in totals.causes.items():
+        print(f"{n} failed with {kind}. {advice_of(kind)}", file=out)
     if totals.causes:
-        causes = ", ".join(f"{kind} {n}" for kind, n in totals.causes.items())
-        print(f"Failed: {causes}. `reelbatch retry {totals.batch}` tries them again.", file=out)
+        retry = f"`reelbatch retry {totals.batch}`"
+        print(f"{retry} tries all of them again, --where error=TYPE some.", file=out)
 
 
 def span(seconds: float) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
+from reelbatch.fal.error_types import advice_of
+from reelbatch.jobs import State
 from reelbatch.ledger import Ledger, reading
 from reelbatch.ledger.batches import Batch
 from reelbatch.money import as_text
@@ -35,6 +37,7 @@ def _story(job: RowMapping, attempts: list[RowMapping], batch: Batch) -> dict[st
         "labels": job["labels"],
         "error": job["error_type"],
         "message": job["error_message"],
+        "advice": advice_of(job["error_type"]) if job["state"] == State.FAILED else None,
         "cost_usd": as_text(job["cost_usd"]) if job["cost_usd"] is not None else None,
         "cost_basis": job["cost_basis"],
         "video": f"{batch.archive.rstrip('/')}/{job['key']}" if job["archived_at"] else None,
@@ -71,6 +74,8 @@ def say_story(story: dict[str, Any]) -> None:
         print(f"  cost: ${story['cost_usd']} ({story['cost_basis']})")
     if story["error"]:
         print(f"  {story['error']}: {story['message']}")
+    if story["advice"]:
+        print(f"  what to do: {story['advice']}")
     for attempt in story["attempts"]:
         words = f": {attempt['error']}: {attempt['message']}" if attempt["error"] else ""
         outcome = attempt["outcome"] or "no answer yet"

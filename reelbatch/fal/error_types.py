@@ -1,10 +1,11 @@
 """Every error fal documents, with its family, its codes and what to do (fal.md, section 5).
 
-A table and nothing else: `failures` reads answers with it.
+A table and its look-up: `failures` reads answers with it, the report advises by it.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -40,7 +41,7 @@ class ErrorType:
     advice: str
 
 
-AGAIN = "Run again: only what failed is tried."
+AGAIN = "Try again with `reelbatch retry`: only what failed is made."
 ROW = "Fix the row and run again: finished rows are kept."
 IMAGE = "Use another image and run again: finished rows are kept."
 
@@ -99,6 +100,15 @@ MODEL_ERRORS = {
     "archive_file_count_below_minimum": _permanent("The archive file holds too few files."),
     "archive_file_count_exceeds_maximum": _permanent("The archive file holds too many files."),
 }
+
+VALIDATION_ERRORS = {
+    "missing": _permanent("A value that the model needs is missing."),
+    "value_error.missing": _permanent("A value that the model needs is missing."),
+    "value_error": _permanent("A value is not one that the model takes."),
+    "int_parsing": _permanent("A value is not a whole number."),
+    "literal_error": _permanent("A value is not one of those the model knows."),
+}
+"""The model's own check of its input (pydantic); it has many more, all of them fatal."""
 
 REQUEST_ERRORS = {
     "request_timeout": _transient("The run took longer than fal allows.", 504),
@@ -169,6 +179,11 @@ PLATFORM_ERRORS = {
 }
 
 OWN_ERRORS = {
+    "result_lost": _permanent(
+        "fal no longer has the result of a request that it ran.",
+        "`reelbatch retry` asks fal once more; if it is gone, it is made and paid anew.",
+        *(404, 410),
+    ),
     "start_timeout": _of(
         Family.START_TIMEOUT,
         "It did not start within our own deadline; fal bills nothing for it.",
@@ -182,4 +197,32 @@ OWN_ERRORS = {
     ),
 }
 
-ERROR_TYPES = MODEL_ERRORS | REQUEST_ERRORS | GATEWAY_ERRORS | PLATFORM_ERRORS | OWN_ERRORS
+OUR_OWN_ADVICE = {
+    "source_lost": "Run with --fresh to make and pay it anew.",
+    "image_changed": "Run again: the image as it is now is another request.",
+    "upload_failed": AGAIN,
+    "no_audio": AGAIN,
+    "not_a_video": AGAIN,
+    "truncated_video": AGAIN,
+}
+"""For failures that never came from fal's answers."""
+
+ERROR_TYPES = (
+    MODEL_ERRORS
+    | VALIDATION_ERRORS
+    | REQUEST_ERRORS
+    | GATEWAY_ERRORS
+    | PLATFORM_ERRORS
+    | OWN_ERRORS
+)
+
+
+def advice_of(error_type: str) -> str:
+    """What to do about a failure of this type; every type has an answer."""
+    if known := ERROR_TYPES.get(error_type):
+        return known.advice
+    if advice := OUR_OWN_ADVICE.get(error_type):
+        return advice
+    if error_type.startswith("image_"):
+        return IMAGE
+    return AGAIN if re.fullmatch(r"http_5\d\d", error_type) else ROW

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Any
 
 from reelbatch.errors import Permanent
-from reelbatch.fal.error_types import AGAIN, ERROR_TYPES, ROW, Family
+from reelbatch.fal.error_types import AGAIN, ERROR_TYPES, ROW, VALIDATION_ERRORS, Family
 
 WORDS_CAP = 2000
 """Characters kept of what fal said."""
@@ -123,11 +123,17 @@ def _named_type(headers: Mapping[str, str], content: Any) -> str | None:
     if isinstance(content, dict):
         candidates += [content.get("error_type"), _get(content.get("error"), "type")]
     details = [str(_get(detail, "type") or "") for detail in _details(content)]
-    candidates += sorted(details, key=lambda kind: kind not in ERROR_TYPES)
+    by_weight: list[str] = sorted(details, key=_tells_little)
+    candidates += by_weight
     for kind in candidates:
         if isinstance(kind, str) and _TYPE.fullmatch(kind):
             return kind
     return None
+
+
+def _tells_little(kind: str) -> bool:
+    """An error of its own says more than a failed check of the input, or a type unheard of."""
+    return kind in VALIDATION_ERRORS or kind not in ERROR_TYPES
 
 
 def _is_ingress(status_code: int, headers: Mapping[str, str], content: Any) -> bool:

@@ -7,6 +7,7 @@ import pytest
 from tests.acceptance.conftest import World, cats
 
 POLICY = "content_policy_violation"
+FLAGGED = "The content could not be processed because it was flagged."
 
 HARMLESS: dict[str, list[tuple[str, dict[str, object]]]] = {
     "fal is busy": [("too_many_requests", {"times": 2, "with_": {"retry_after": 1}})],
@@ -70,12 +71,19 @@ def test_refused_content_is_told_and_tried_again_when_asked(world: World) -> Non
     (failure,) = done.json["failures"]
     assert (failure["row_id"], failure["line"], failure["error"]) == ("cat-2", 3, POLICY)
     assert set(failure) == {"row_id", "take", "line", "error", "message", "request_id"}
-    assert f"cats.csv:3: cat-2: {POLICY}: " in done.stderr
+    advice = "Change the prompt or the image and run again"
+    assert f"cats.csv:3: cat-2: {POLICY}: prompt: {FLAGGED}" in done.stderr
+    assert f"1 failed with {POLICY}. {advice}" in done.stderr
+    index = (world.archive / "cats/index.csv").read_text("utf-8-sig")
+    assert [POLICY in line for line in index.splitlines()[1:]] == [False, True, False]
 
     status = world.command("status", "cats")
     assert status.code == 3
-    assert POLICY in status.stdout
-    assert POLICY in world.command("show", "cats", "cat-2").stdout
+    assert f"cat-2: {POLICY}: prompt: {FLAGGED}" in status.stdout
+    assert f"1 failed with {POLICY}. {advice}" in status.stdout
+    shown = world.command("show", "cats", "cat-2").stdout
+    assert f": failed {failure['request_id']}: {POLICY}: prompt: {FLAGGED}" in shown
+    assert f"what to do: {advice}" in shown
 
     again = world.run("cats.csv")
     assert (again.code, again.json["failed"], world.accepted) == (3, 1, 3), again.text
@@ -86,6 +94,9 @@ def test_refused_content_is_told_and_tried_again_when_asked(world: World) -> Non
     retried = world.command("retry", "cats", f"--where=error={POLICY}", "--yes", "--json")
     assert (retried.code, retried.json["archived"]) == (0, 3), retried.text
     assert (world.accepted, retried.json["spent_usd"]) == (4, "0.20")
+    (take,) = world.command("show", "cats", "cat-2", "--json").json["takes"]
+    told = [(attempt["error"], attempt["message"]) for attempt in take["attempts"]]
+    assert told == [(POLICY, f"prompt: {FLAGGED}"), (None, None)]
 
 
 def test_ten_first_answers_that_fail_alike_stop_the_batch(world: World) -> None:

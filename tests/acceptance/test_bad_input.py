@@ -7,6 +7,7 @@ needs a network, a database or an archive is the real command.
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -208,6 +209,19 @@ def test_a_ledger_that_was_lost_is_noticed_in_the_archive(world: World) -> None:
     new = {"REELBATCH_LEDGER": f"sqlite:///{world.folder}/new.db"}
     refused(world.run("cats.csv", environment=new), "belongs to another ledger")
     assert len(world.videos()) == 2
+
+
+def test_another_archive_than_the_batch_began_with_is_refused(typed: Typed, world: World) -> None:
+    """Its videos are not there; moved with them, it is that archive."""
+    world.write("cats.csv", CATS)
+    assert world.run("cats.csv").code == 0
+    world.fal.forget()
+    other = f"--archive={world.folder}/other"
+    refused(typed("run", "cats.csv", "--yes", other), "began in the archive", "Leave --archive out")
+    assert not (world.folder / "other/cats").exists()
+    shutil.move(world.archive, world.folder / "other")
+    moved = world.run("cats.csv", other)
+    assert (moved.code, moved.json["archived"]) == (0, 2), moved.text
 
 
 def test_a_ledger_of_a_newer_release_is_left_alone(typed: Typed, world: World) -> None:

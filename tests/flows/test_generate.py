@@ -10,7 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
+from prefect.flow_engine import run_flow_async
+from prefect.states import Scheduled
 
 from flows.generate import generate
 from flows.naming import name_of_run
@@ -18,6 +21,7 @@ from flows.outcome import refused, state_of
 from reelbatch.config import read_settings
 from reelbatch.errors import Refused
 from reelbatch.ledger import Ledger, open_ledger
+from reelbatch.ledger.batches import all_batches
 from reelbatch.ledger.reading import Counts
 from reelbatch.run.handover import HANDOVER, Handover
 from reelbatch.run.progress import Progress
@@ -59,6 +63,12 @@ def run_flow(tmp_path: Path, prefect_api: str, handover: Handover) -> Run:
     return run_flow
 
 
+def manifest_of(handover: Handover) -> str:
+    """Where the batch's manifest lies."""
+    (batch,) = all_batches(handover.ledger)
+    return batch.place
+
+
 def newest_run(api: str) -> dict[str, Any]:
     wanted = {"sort": "START_TIME_DESC", "limit": 1}
     (found,) = httpx.post(f"{api}/flow_runs/filter", json=wanted, trust_env=False).json()
@@ -92,6 +102,24 @@ async def test_the_same_run_again_pays_nothing(run_flow: Run, fal: Emulator) -> 
     state = await run_flow("tom,A cat,1")
     assert state.message == "1 of 1 archived; $0.00 spent."
     assert fal.state()["accepted"]["total"] == 1
+
+
+async def test_a_flow_run_that_is_rescheduled_makes_all_of_it_anew_only_once(
+    run_flow: Run, handover: Handover, fal: Emulator
+) -> None:
+    """`fresh` stays among its parameters, however often Prefect starts it."""
+    await run_flow("tom,A cat,1", "felix,Another cat,2")
+    request = {"request": GenerateRequest(batch="cats", fresh=True, manifest=manifest_of(handover))}
+    async with get_client() as prefect:
+        order = await prefect.create_flow_run(generate, parameters=request)
+        for _ in range(2):
+            flow_run = await prefect.read_flow_run(order.id)
+            state: Any = await run_flow_async(
+                generate, flow_run=flow_run, parameters=request, return_type="state"
+            )
+            assert state.name == "Completed", state.message
+            await prefect.set_flow_run_state(order.id, Scheduled(), force=True)
+    assert fal.state()["accepted"]["total"] == 4
 
 
 async def test_a_batch_is_carried_on_by_its_name_alone(run_flow: Run) -> None:

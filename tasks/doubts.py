@@ -84,13 +84,12 @@ async def _judged(run: Run, mine: list[Doubt], reading: Reading) -> int:
     taken = await run.book(doubts.held_requests, run.ledger, reading.ids)
     settled = 0
     for doubt in mine:
-        if found := present(doubt, reading, taken):
+        near = await run.book(doubts.neighbours_of, run.ledger, run.settings.account_id, doubt)
+        if found := present(doubt, reading, near, taken):
             taken.add(str(found.request_id))
             settled += await _adopt(run, doubt, str(found.request_id))
-        elif run.request.in_doubt != "hold":
-            near = await run.book(doubts.neighbours_of, run.ledger, run.settings.account_id, doubt)
-            if judge(doubt, reading, near, taken) == "absent":
-                settled += await run.book(doubts.absent, run.ledger, doubt.attempt_id)
+        elif run.request.in_doubt != "hold" and judge(doubt, reading, near, taken) == "absent":
+            settled += await run.book(doubts.absent, run.ledger, doubt.attempt_id)
     return settled
 
 

@@ -73,10 +73,13 @@ def held_requests(ledger: Ledger, request_ids: Collection[str]) -> set[str]:
     return found
 
 
-def neighbours_of(ledger: Ledger, account_id: str, doubt: Doubt) -> set[str]:
-    """Our other submissions to this endpoint, around that time, that fal has started."""
+def neighbours_of(ledger: Ledger, account_id: str, doubt: Doubt) -> dict[str, datetime]:
+    """Our other submissions to this endpoint, around that time, that fal has started.
+
+    By request_id, when each was claimed.
+    """
     query = (
-        select(attempts.c.request_id)
+        select(attempts.c.request_id, attempts.c.claimed_at)
         .join(jobs, jobs.c.id == attempts.c.job_id)
         .where(
             jobs.c.account_id == account_id,
@@ -89,7 +92,7 @@ def neighbours_of(ledger: Ledger, account_id: str, doubt: Doubt) -> set[str]:
         )
     )
     with ledger.reading() as tx:
-        return set(tx.execute(query).scalars())
+        return dict(tx.execute(query).tuples().all())
 
 
 def absent(ledger: Ledger, attempt_id: str) -> bool:

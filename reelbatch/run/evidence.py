@@ -8,7 +8,7 @@ neighbour that is known to have started.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from reelbatch.ledger.doubts import Doubt
 
 NEAR = timedelta(minutes=5)
 """A POST leaves within ten seconds of its claim and is given up after thirty; but clocks differ,
-and the `Date` that tells how far need not be the clock that dates the list."""
+and how far we know only roughly where no neighbour shows it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,63 +28,87 @@ class Reading:
     made_at: datetime
     listed: tuple[ListedRequest, ...]
     clock_offset: timedelta
-    """fal's clock minus ours."""
+    """fal's clock minus ours, now."""
 
     @property
     def ids(self) -> set[str]:
         return {str(one.request_id) for one in self.listed}
 
+    def offsets(self, neighbours: Neighbours) -> Offsets:
+        """fal's clock minus ours: now, and at its least and most around the neighbours.
+
+        A clock may have been set since; and the one that dates the list need not be that of
+        `Date`. What was known to be ours then shows how far they were apart.
+        """
+        then = [
+            one.sent_at - neighbours[one.request_id]
+            for one in self.listed
+            if one.request_id in neighbours
+        ]
+        now = self.clock_offset
+        return now, min(then, default=now), max(then, default=now)
+
+
+Offsets = tuple[timedelta, timedelta, timedelta]
+
+Neighbours = Mapping[str, datetime]
+"""Our other requests of that time that have started: by request_id, when each was claimed."""
 
 Verdict = Literal["absent", "waiting", "alone"]
 """`waiting`: ask again after its deadline. `alone`: no neighbour speaks for the list."""
 
 
-def present(doubt: Doubt, reading: Reading, taken: Collection[str]) -> ListedRequest | None:
+def present(
+    doubt: Doubt, reading: Reading, neighbours: Neighbours, taken: Collection[str]
+) -> ListedRequest | None:
     """The listed request that is this POST: same body, same time, held by no other attempt.
 
     Of several, the one nearest in time: an earlier attempt, given up, may have arrived as well.
     """
-    offset = reading.clock_offset
-    ours = [
-        one for one in reading.listed if one.request_id not in taken and is_ours(doubt, one, offset)
-    ]
-    return min(ours, key=lambda one: _distance(doubt, one, offset), default=None)
-
-
-def is_ours(doubt: Doubt, listed: ListedRequest, clock_offset: timedelta) -> bool:
-    """fal may fill in defaults, so only the keys that we sent are compared."""
-    return _is_near(doubt, listed, clock_offset) and _asks_the_same(doubt, listed)
+    offsets = reading.offsets(neighbours)
+    same = [one for one in _unknown(reading, taken) if _asks_the_same(doubt, one)]
+    nearest = min(same, key=lambda one: _distance(doubt, one, offsets), default=None)
+    return nearest if nearest and _distance(doubt, nearest, offsets) <= NEAR else None
 
 
 def judge(
-    doubt: Doubt, reading: Reading, neighbours: Collection[str], taken: Collection[str]
+    doubt: Doubt, reading: Reading, neighbours: Neighbours, taken: Collection[str]
 ) -> Verdict:
     """What a reading without this request means."""
-    unknown = [one for one in reading.listed if one.request_id not in taken]
-    may_be_ours = any(_may_be_ours(doubt, one, reading.clock_offset) for one in unknown)
-    if reading.made_at <= doubt.deadline_at or may_be_ours:
+    offsets = reading.offsets(neighbours)
+    if not _is_late_enough(doubt, reading, offsets):
+        return "waiting"
+    if any(_may_be_ours(doubt, one, offsets) for one in _unknown(reading, taken)):
         return "waiting"
     if not neighbours:
         return "alone"
     return "absent" if set(neighbours) <= reading.ids else "waiting"
 
 
-def _may_be_ours(doubt: Doubt, listed: ListedRequest, clock_offset: timedelta) -> bool:
+def _unknown(reading: Reading, taken: Collection[str]) -> Iterator[ListedRequest]:
+    return (one for one in reading.listed if one.request_id not in taken)
+
+
+def _is_late_enough(doubt: Doubt, reading: Reading, offsets: Offsets) -> bool:
+    """Past the deadline by our own clock, and by fal's, should ours have been set since."""
+    now, _, then = offsets
+    return reading.made_at + min(timedelta(0), now - then) > doubt.deadline_at
+
+
+def _may_be_ours(doubt: Doubt, listed: ListedRequest, offsets: Offsets) -> bool:
     """Our very body at another time, or a request of that time whose input fal does not show."""
     if listed.json_input is None:
-        return _is_near(doubt, listed, clock_offset)
+        return _distance(doubt, listed, offsets) <= NEAR
     return _asks_the_same(doubt, listed)
 
 
-def _is_near(doubt: Doubt, listed: ListedRequest, clock_offset: timedelta) -> bool:
-    return _distance(doubt, listed, clock_offset) <= NEAR
-
-
-def _distance(doubt: Doubt, listed: ListedRequest, clock_offset: timedelta) -> timedelta:
-    return abs(listed.sent_at - clock_offset - doubt.claimed_at)
+def _distance(doubt: Doubt, listed: ListedRequest, offsets: Offsets) -> timedelta:
+    """Between the claim and the request, by whichever clock brings them nearest."""
+    return min(abs(listed.sent_at - offset - doubt.claimed_at) for offset in offsets)
 
 
 def _asks_the_same(doubt: Doubt, listed: ListedRequest) -> bool:
+    """fal may fill in defaults, so only the keys that we sent are compared."""
     same_model = listed.endpoint_id == doubt.endpoint_id
     return same_model and listed.json_input is not None and covers(listed.json_input, doubt.body)
 

@@ -72,7 +72,7 @@ def as_if_later(ledger: Ledger, by: timedelta) -> None:
 
 def past_its_deadline(studio: Studio, row_id: str = "tom") -> None:
     """Only its deadline is moved: the list still speaks of the same minutes."""
-    studio.change_attempt(row_id, deadline_at=datetime.now(UTC) - timedelta(seconds=1))
+    studio.change_attempt(row_id, deadline_at=datetime.now(UTC) - timedelta(minutes=5))
 
 
 def reserved(studio: Studio) -> Decimal:

@@ -19,7 +19,7 @@ BODY = {"prompt": "A cat", "seed": 7, "num_inference_steps": 30}
 OTHER = BODY | {"seed": 8}
 CLAIMED = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 DEADLINE = CLAIMED + timedelta(hours=2, minutes=15)
-AFTER = DEADLINE + timedelta(seconds=1)
+AFTER = DEADLINE + timedelta(minutes=1)
 
 
 def doubt(body: Mapping[str, Any] = BODY) -> Doubt:
@@ -54,13 +54,14 @@ def reading(
 
 
 def found(of: Reading, *taken: str, body: Mapping[str, Any] = BODY) -> str | None:
-    request = present(doubt(body), of, taken)
+    request = present(doubt(body), of, {}, taken)
     return str(request.request_id) if request else None
 
 
 def verdict(of: Reading, *neighbours: str, taken: set[str] | None = None) -> Verdict:
     """By default every neighbour, and nothing else, is held by an attempt of ours."""
-    return judge(doubt(), of, neighbours, set(neighbours) if taken is None else taken)
+    claimed = dict.fromkeys(neighbours, CLAIMED)
+    return judge(doubt(), of, claimed, set(neighbours) if taken is None else taken)
 
 
 def test_the_same_body_at_the_same_time_is_ours() -> None:
@@ -153,7 +154,7 @@ def test_a_neighbour_is_there_whatever_its_input_shows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("after", "expected"), [(1, "waiting"), (-299, "waiting"), (301, "absent")]
+    ("after", "expected"), [(1, "waiting"), (-299, "waiting"), (310, "absent")]
 )
 def test_a_stranger_of_that_time_that_shows_no_input_could_be_ours(
     after: float, expected: Verdict
@@ -173,3 +174,36 @@ def test_our_very_body_at_another_time_speaks_against_absence(after: float) -> N
     twin = listed("stranger", BODY, after=after)
     assert verdict(reading(listed("a"), twin), "a") == "waiting"
     assert verdict(reading(listed("a"), twin), "a", taken={"a", "stranger"}) == "absent"
+
+
+HOURS = [-10_800.0, 10_800.0]
+
+
+@pytest.mark.parametrize("then", HOURS)
+def test_a_clock_that_was_set_since_does_not_hide_it(then: float) -> None:
+    """Three hours wrong when it was sent, right when the list is read: a neighbour shows it."""
+    ours, neighbour = listed("ours", BODY, after=then + 1), listed("a", after=then + 5)
+    assert present(doubt(), reading(ours), {}, ()) is None
+    assert present(doubt(), reading(ours, neighbour), {"a": CLAIMED}, {"a"}) == ours
+
+
+@pytest.mark.parametrize("then", HOURS)
+def test_a_list_with_a_clock_of_its_own_does_not_hide_it(then: float) -> None:
+    """`Date` comes from another machine, and agrees with us."""
+    ours, neighbour = listed("ours", BODY, after=then + 1), listed("a", after=then + 5)
+    at_once = reading(ours, neighbour, made_at=CLAIMED + timedelta(seconds=9))
+    assert present(doubt(), at_once, {"a": CLAIMED}, {"a"}) == ours
+
+
+def test_a_clock_that_was_put_forward_does_not_bring_the_deadline_nearer() -> None:
+    """It was three hours slow; set right, it is past a deadline that is hours away."""
+    neighbour = listed("a", after=10_800 + 5)
+    set_right = CLAIMED + timedelta(hours=3, seconds=9)
+    assert verdict(reading(neighbour, made_at=set_right), "a") == "waiting"
+    much_later = DEADLINE + timedelta(hours=3, seconds=9)
+    assert verdict(reading(neighbour, made_at=much_later), "a") == "absent"
+
+
+def test_a_clock_that_is_wrong_all_the_time_changes_nothing() -> None:
+    neighbour = listed("a", after=10_800)
+    assert verdict(reading(neighbour, clock_offset=10_800), "a") == "absent"

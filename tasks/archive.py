@@ -166,7 +166,7 @@ async def _not_kept(run: Run, job_id: JobId, error: Transient | Permanent) -> St
     why = Why(error_type=kind, message=error.message)
     await run.book(results.note_trouble, run.ledger, job_id, why)
     if kind in ("archive_refused", "archive_full"):
-        run.archive_refused(error.message)
+        run.archive_refused(str(error))
     return State.COMPLETED
 
 

@@ -9,6 +9,7 @@ pytest_plugins = [
     "tests.parts.postgres",
     "tests.parts.prefect",
     "tests.parts.weed",
+    "tests.parts.s3_trouble",
     # Last: it is made of those above, and a plugin must not have been imported before its turn.
     "tests.contracts.fal_parts",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from reelbatch.fal.error_types import advice_of
@@ -90,17 +91,25 @@ def say_totals(totals: Totals, out: TextIO) -> None:
     print(f"  {_money(totals)}", file=out)
     if counts.in_doubt:
         _say_doubts(totals, out)
+    for cause in totals.unkept:
+        print(f"  {cause.jobs} made, but not archived yet: {cause.message}", file=out)
     if totals.stopped:
-        detail = f" ({totals.stop_detail})" if totals.stop_detail else ""
+        detail = f" ({totals.stop_detail.rstrip('.')})" if totals.stop_detail else ""
         print(f"Stopped: {totals.stopped}{detail}. {ADVICE[totals.stopped]}", file=out)
     elif counts.remaining and totals.by_run:
         print(f"{counts.remaining} not finished: run again to carry on.", file=out)
-    if totals.stopped and totals.results_until:
-        print(
-            f"  {counts.in_flight} still at fal, which keeps their results until "
-            f"{totals.results_until.astimezone():%H:%M} at least: run again before then",
-            file=out,
-        )
+    if totals.results_until and totals.by_run:
+        _say_until(totals.at_fal, totals.results_until, out)
+
+
+def _say_until(count: int, until: datetime, out: TextIO) -> None:
+    """How long what is paid and not archived is safe where it is."""
+    then = until.astimezone()
+    if until > datetime.now(UTC):
+        words = f"which keeps their results until {then:%H:%M} at least: run again before then"
+    else:
+        words = f"which kept their results until {then:%Y-%m-%d %H:%M} at least: run again at once"
+    print(f"  {count} still at fal, {words}", file=out)
 
 
 def _money(totals: Totals) -> str:

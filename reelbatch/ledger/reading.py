@@ -267,14 +267,46 @@ def account_facts(ledger: Ledger, account_id: str) -> AccountFacts | None:
     return AccountFacts(**{name: row[name] for name in AccountFacts.__dataclass_fields__})
 
 
-def oldest_result(ledger: Ledger, batch_id: BatchId) -> datetime | None:
-    """When the first submission still in flight was accepted: fal keeps results about an hour."""
+@dataclass(frozen=True, kw_only=True)
+class AtFal:
+    """Submissions whose video fal has and we have not. `accepted_at`: the oldest one's."""
+
+    jobs: int
+    accepted_at: datetime | None
+
+
+def at_fal(ledger: Ledger, batch_id: BatchId) -> AtFal:
+    """What is in flight, and what is made and not archived: fal keeps results about an hour."""
+    query = (
+        select(func.count(), func.min(attempts.c.answered_at))
+        .join(jobs, jobs.c.attempt_id == attempts.c.id)
+        .where(jobs.c.batch_id == batch_id, jobs.c.reused_from.is_(None))
+        .where(jobs.c.state.in_((State.SUBMITTED, State.COMPLETED)))
+    )
     with ledger.reading() as tx:
-        return tx.execute(
-            select(func.min(attempts.c.answered_at))
-            .join(jobs, jobs.c.attempt_id == attempts.c.id)
-            .where(jobs.c.batch_id == batch_id, jobs.c.state == State.SUBMITTED)
-        ).scalar()
+        count, accepted_at = tx.execute(query).one().tuple()
+    return AtFal(jobs=count, accepted_at=accepted_at)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unkept:
+    """Videos that are made and could not be archived, by what was said of one of them."""
+
+    jobs: int
+    message: str
+
+
+def unkept(ledger: Ledger, batch_id: BatchId) -> list[Unkept]:
+    """What keeps made videos out of the archive, the commonest cause first."""
+    query = (
+        select(func.count().label("jobs"), func.min(jobs.c.error_message).label("message"))
+        .where(jobs.c.batch_id == batch_id, jobs.c.state == State.COMPLETED)
+        .where(jobs.c.error_message.is_not(None))
+        .group_by(jobs.c.error_type)
+        .order_by(func.count().desc())
+    )
+    with ledger.reading() as tx:
+        return [Unkept(jobs=row.jobs, message=row.message) for row in tx.execute(query)]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,13 +13,14 @@ from reelbatch.jobs import RowId
 from reelbatch.ledger import Ledger, reading
 from reelbatch.ledger.batches import Batch
 from reelbatch.ledger.doubts import doubts_of
-from reelbatch.ledger.reading import Counts, FailedJob
+from reelbatch.ledger.reading import AtFal, Counts, FailedJob, Unkept
 from reelbatch.money import as_text
 from reelbatch.run.stopping import StopReason
 
 SHOWN_FAILURES = 20
 RESULTS_LIVE = timedelta(hours=1)
 """At fal, after a request has ended (fal.md, section 3.7)."""
+NOTHING_AT_FAL = AtFal(jobs=0, accepted_at=None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,11 @@ class Totals:
     """By this run; the batch's own sum is in `counts`."""
     elapsed_seconds: float
     results_until: datetime | None = None
-    """Until when, at least, fal keeps what is still in flight there."""
+    """Until when, at least, fal keeps what we have not fetched and archived yet."""
+    at_fal: int = 0
+    """How many results that are."""
+    unkept: Sequence[Unkept] = ()
+    """Why made videos are not in the archive yet."""
     doubted_usd: Decimal = Decimal(0)
     """What may have been paid for submissions without an answer."""
     doubts_until: datetime | None = None
@@ -95,6 +100,7 @@ def read_totals(
     """The batch as the ledger has it now; `spent_before` is what it had cost before this run."""
     counts = reading.counts(ledger, batch.id)
     doubts = doubts_of(ledger, batch.id) if counts.in_doubt else []
+    at_fal = reading.at_fal(ledger, batch.id) if counts.remaining else NOTHING_AT_FAL
     chosen = counts if selected is None else reading.counts(ledger, batch.id, selected=selected)
     return Totals(
         batch=batch.name,
@@ -111,11 +117,8 @@ def read_totals(
         by_run=spent_before is not None,
         rehearsal=batch.queue_url == REHEARSAL,
         elapsed_seconds=elapsed_seconds,
-        results_until=_results_until(ledger, batch) if counts.in_flight else None,
+        results_until=at_fal.accepted_at + RESULTS_LIVE if at_fal.accepted_at else None,
+        at_fal=at_fal.jobs,
+        unkept=reading.unkept(ledger, batch.id) if counts.completed else (),
         warnings=tuple(warnings),
     )
-
-
-def _results_until(ledger: Ledger, batch: Batch) -> datetime | None:
-    accepted = reading.oldest_result(ledger, batch.id)
-    return accepted + RESULTS_LIVE if accepted else None

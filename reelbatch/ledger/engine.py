@@ -20,6 +20,8 @@ from reelbatch.errors import Refused, Transient
 from reelbatch.ledger.places import refuse_network_file_system
 
 BUSY_SECONDS = 30.0
+HASTY_SECONDS = 0.1
+"""Once a wait was in vain: a run that ends has a word to write for each job it lets go."""
 
 _SNAPSHOT: dict[str, dict[str, Any]] = {
     "sqlite": {"reading": True},
@@ -35,6 +37,8 @@ class Ledger:
         self.engine = engine
         self.id = ledger_id
         self._reader = engine.execution_options(**_SNAPSHOT[engine.dialect.name])
+        self._hasty = engine.execution_options(hasty=True)
+        self._waited_in_vain = False
 
     @property
     def is_sqlite(self) -> bool:
@@ -47,7 +51,8 @@ class Ledger:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One write transaction; commits at the end. Raises Transient when it could not."""
-        with _said_plainly(self.url), self.engine.begin() as connection:
+        engine = self._hasty if self._waited_in_vain else self.engine
+        with _said_plainly(self.url), self._remembering(), engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -58,6 +63,16 @@ class Ledger:
 
     def close(self) -> None:
         self.engine.dispose()
+
+    @contextmanager
+    def _remembering(self) -> Iterator[None]:
+        """Whether another program holds the ledger for longer than we wait."""
+        try:
+            yield
+        except OperationalError as error:
+            self._waited_in_vain = "locked" in _reason(error)
+            raise
+        self._waited_in_vain = False
 
 
 def now(connection: Connection) -> datetime:
@@ -142,7 +157,12 @@ def _read_pragmas(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    reading = connection.get_execution_options().get("reading")
+    options = connection.get_execution_options()
+    reading, hasty = options.get("reading"), options.get("hasty", False)
+    if connection.info.get("hasty", False) is not hasty:
+        connection.info["hasty"] = hasty
+        milliseconds = 1000 * (HASTY_SECONDS if hasty else BUSY_SECONDS)
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds:.0f}")
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 

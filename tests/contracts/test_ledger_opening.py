@@ -243,3 +243,24 @@ def test_a_ledger_that_another_program_holds_is_one_sentence(
     holder.close()
     assert len(pending(ledger)) == 1
     ledger.close()
+
+
+def test_after_a_wait_in_vain_the_next_writes_do_not_wait_as_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that has to end has a word to write for each job; else it would take for ever."""
+    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.05)
+    ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db")
+    holder = sqlite3.connect(tmp_path / "ledger.db")
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Transient, match="database is locked"):
+        pending(ledger)
+    monkeypatch.setattr(engine, "BUSY_SECONDS", 1000.0)
+    ledger.engine.dispose()
+    with pytest.raises(Transient, match="database is locked"):
+        pending(ledger)
+    holder.close()
+    pending(ledger)
+    with ledger.writing() as tx:
+        assert tx.execute(text("PRAGMA busy_timeout")).scalar() == 1_000_000
+    ledger.close()

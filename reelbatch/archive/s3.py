@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from contextlib import closing
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -132,7 +133,8 @@ class S3Archive:
 
     def _get(self, key: str) -> bytes:
         answer = self._client.get_object(Bucket=self._bucket, Key=self._name(key))
-        with answer["Body"] as body:
+        # Entering the body itself gives the bare stream, which checks no length.
+        with closing(answer["Body"]) as body:
             return body.read()
 
     def _name(self, key: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -14,8 +15,10 @@ from reelbatch.config import Settings, is_loopback
 from reelbatch.errors import Permanent, Transient
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 
+CHUNK_BYTES = 1024 * 1024
 FAL_MEDIA = ("fal.media", "*.fal.media")
 
 _FORBIDDEN = frozenset({"AccessDenied", "403", "InvalidAccessKeyId", "SignatureDoesNotMatch"})
@@ -61,9 +64,9 @@ class Remote:
         bucket, key = bucket_and_key(location)
         try:
             answer = self._client().get_object(Bucket=bucket, Key=key)
-            if answer["ContentLength"] > cap_bytes:
-                raise too_large(location, answer["ContentLength"], cap_bytes)
-            return answer["Body"].read()
+            # Entering the body itself gives the bare stream, which checks no length.
+            with closing(answer["Body"]) as body:
+                return _capped(body, location, answer.get("ContentLength", 0), cap_bytes)
         except ClientError as error:
             raise _refusal(location, error.response.get("Error", {})) from error
         except BotoCoreError as error:
@@ -89,6 +92,18 @@ def remote_for(settings: Settings) -> Remote:
         return Downloader(rewrite=dict.fromkeys(hosts, settings.fal_cdn_url))
 
     return Remote(downloader)
+
+
+def _capped(body: StreamingBody, location: str, announced: int, cap_bytes: int) -> bytes:
+    """All of it, whatever was announced, or nothing."""
+    if announced > cap_bytes:
+        raise too_large(location, announced, cap_bytes)
+    content = bytearray()
+    while chunk := body.read(CHUNK_BYTES):  # The empty one at the end checks the length.
+        content += chunk
+        if len(content) > cap_bytes:
+            raise too_large(location, len(content), cap_bytes)
+    return bytes(content)
 
 
 def bucket_and_key(location: str) -> tuple[str, str]:
@@ -143,4 +158,6 @@ def _connection(location: str, error: Exception) -> Permanent | Transient:
             advice="Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile.",
             error="forbidden",
         )
-    return Transient(f"{location} could not be read: {error}.", advice="Try again.")
+    # Its words may hold an endpoint with a password, or what a credential program said.
+    reason = type(error).__name__
+    return Transient(f"{location} could not be read ({reason}).", advice="Try again.")

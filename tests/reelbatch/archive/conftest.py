@@ -23,6 +23,8 @@ class FaultyS3:
     faults: list[str] = field(default_factory=list)
     forbidden: set[str] = field(default_factory=set)
     may_list: bool = True
+    cut_short: bool = False
+    """What is read breaks off before its announced end."""
     objects: dict[str, tuple[bytes, str]] = field(default_factory=dict)
     puts: list[dict[str, str]] = field(default_factory=list)
 
@@ -83,8 +85,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+        if self.command == "HEAD":
+            return
+        self.close_connection = self.s3.cut_short
+        self.wfile.write(body[: len(body) // 2] if self.s3.cut_short else body)
 
 
 @pytest.fixture

@@ -73,6 +73,13 @@ def test_where_head_is_forbidden_the_bytes_are_read_to_compare(
         _keep(archive, b"something else")
 
 
+def test_what_is_read_is_whole_or_transient(archive: Archive, faulty_s3: Any) -> None:
+    _keep(archive)
+    faulty_s3.cut_short = True
+    with pytest.raises(Transient, match="broke off"):
+        archive.read(KEY)
+
+
 def test_where_a_missing_key_answers_403_the_conditional_put_decides(
     archive: Archive, faulty_s3: Any
 ) -> None:

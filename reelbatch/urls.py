@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 
+def without_login(url: str) -> str:
+    """A database's URL without user, password and query, even where it is written wrongly."""
+    head, at, place = url.partition("?")[0].rpartition("@")
+    return f"{head.partition(':')[0]}://...@{place}" if at else place
+
+
 def without_query(url: str) -> str:
     """The URL without user, query and fragment, which hold the secrets of presigned links.
 

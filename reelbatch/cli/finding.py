@@ -7,6 +7,7 @@ from reelbatch.config import read_settings
 from reelbatch.errors import Refused
 from reelbatch.ledger import Ledger, batches, open_ledger_to_read
 from reelbatch.ledger.batches import Batch
+from reelbatch.urls import without_login
 
 
 def ledger_to_read(url: str | None, *, emulated: bool = False) -> Ledger:
@@ -15,7 +16,7 @@ def ledger_to_read(url: str | None, *, emulated: bool = False) -> Ledger:
     opened = open_ledger_to_read(settings.ledger_url)
     if opened is None:
         raise Refused(
-            f"There is no ledger at {settings.ledger_url}.",
+            f"There is no ledger at {without_login(settings.ledger_url)}.",
             advice="Nothing was run yet, or REELBATCH_LEDGER names another place.",
         )
     return opened

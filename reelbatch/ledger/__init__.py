@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from reelbatch.errors import Refused
-from reelbatch.ledger.engine import Ledger, connect
+from reelbatch.ledger.engine import Ledger, connect, shown
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -56,7 +56,7 @@ def _opening(url: str, *, read_only: bool = False) -> Iterator[Engine]:
     except DBAPIError as error:
         engine.dispose()
         reason = str(error.orig).strip().splitlines()[0]
-        name = engine.url.render_as_string(hide_password=True)
+        name = shown(engine.url)
         raise Refused(
             f"The ledger {name} cannot be opened: {reason}.",
             advice="Check that it is reachable and writable, or set REELBATCH_LEDGER.",

@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 
 from reelbatch.errors import Refused, Transient
 from reelbatch.ledger.places import refuse_network_file_system
+from reelbatch.urls import without_login
 
 BUSY_SECONDS = 30.0
 HASTY_SECONDS = 0.1
@@ -46,7 +47,7 @@ class Ledger:
 
     @property
     def url(self) -> str:
-        return self.engine.url.render_as_string(hide_password=True)
+        return shown(self.engine.url)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
@@ -75,6 +76,11 @@ class Ledger:
         self._waited_in_vain = False
 
 
+def shown(url: URL) -> str:
+    """As people may see it: libpq takes a password in the query, too."""
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
 def now(connection: Connection) -> datetime:
     """The database's clock: the one that all processes share."""
     if connection.dialect.name == "sqlite":
@@ -88,7 +94,9 @@ def connect(url: str, *, read_only: bool = False) -> Engine:
     try:
         parsed = make_url(url)
     except ArgumentError:
-        raise Refused(f"The ledger {url!r} is no database URL.", advice=_EXAMPLES) from None
+        raise Refused(
+            f"The ledger {without_login(url)!r} is no database URL.", advice=_EXAMPLES
+        ) from None
     match parsed.get_backend_name():
         case "sqlite":
             return _sqlite(Path(parsed.database or ""), read_only=read_only)
@@ -98,6 +106,7 @@ def connect(url: str, *, read_only: bool = False) -> Engine:
                 pool_size=3,
                 max_overflow=2,
                 pool_pre_ping=True,
+                hide_parameters=True,
             )
         case other:
             raise Refused(f"A ledger cannot live in {other}.", advice=_EXAMPLES)
@@ -133,7 +142,9 @@ def _sqlite(path: Path, *, read_only: bool) -> Engine:
 
     # The URL names the file for people; the connection itself is made by open_file.
     url = URL.create("sqlite", database=str(path))
-    engine = create_engine(url, creator=open_file, pool_size=3, max_overflow=2)
+    engine = create_engine(
+        url, creator=open_file, pool_size=3, max_overflow=2, hide_parameters=True
+    )
     event.listen(engine, "connect", _read_pragmas if read_only else _write_pragmas)
     event.listen(engine, "begin", _begin)
     return engine

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, inspect, select, text
 
 from reelbatch.errors import Refused
 from reelbatch.ledger import schema
+from reelbatch.ledger.engine import shown
 
 HEAD = "0001"
 KNOWN = ("0001",)
@@ -136,4 +137,4 @@ def _path(engine: Engine) -> str:
 
 
 def _name(engine: Engine) -> str:
-    return engine.url.render_as_string(hide_password=True)
+    return shown(engine.url)

@@ -6,11 +6,13 @@ import os
 import sqlite3
 import subprocess
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.exc import DBAPIError
 
 from reelbatch.errors import Refused, Transient
 from reelbatch.ledger import Ledger, engine, open_ledger, open_ledger_to_read
@@ -142,6 +144,21 @@ def test_other_databases_are_one_sentence(url: str) -> None:
         open_ledger(url)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:hunter2@127.0.0.1:1/nowhere?application_name=a",
+        "postgresql://me@127.0.0.1:1/nowhere?password=hunter2",
+        "postgresql:me:hunter2@host/ledger",
+        "mysql://me:hunter2@host/ledger",
+    ],
+)
+def test_no_refusal_quotes_a_password(url: str) -> None:
+    with pytest.raises(Refused) as refused:
+        open_ledger(url)
+    assert "hunter2" not in str(refused.value)
+
+
 def test_a_server_that_is_not_there_is_one_sentence() -> None:
     with pytest.raises(Refused, match=r"cannot be opened: .*REELBATCH_LEDGER") as refused:
         open_ledger("postgresql://me@127.0.0.1:1/nowhere")
@@ -264,3 +281,13 @@ def test_after_a_wait_in_vain_the_next_writes_do_not_wait_as_long(
     with ledger.writing() as tx:
         assert tx.execute(text("PRAGMA busy_timeout")).scalar() == 1_000_000
     ledger.close()
+
+
+def test_a_database_error_quotes_no_value(ledger: Ledger) -> None:
+    """Prompts and signed links would end in the traceback, and with it in Prefect's log."""
+    values = {"link": "".join(["hunter", "2"])}
+    with pytest.raises((Transient, DBAPIError)) as caught, ledger.writing() as tx:
+        tx.execute(text("INSERT INTO nowhere VALUES (:link)"), values)
+    said = "".join(traceback.format_exception(caught.value))
+    assert "INSERT INTO nowhere" in said
+    assert "hunter2" not in said

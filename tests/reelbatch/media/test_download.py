@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ import trustme
 from reelbatch.errors import Permanent, Transient
 from reelbatch.media.download import Downloader
 from reelbatch.media.places import Places
-from reelbatch.urls import without_query
+from reelbatch.urls import without_login, without_query
 
 MB = 1024 * 1024
 CONTENT = bytes(range(256)) * 4096
@@ -191,6 +192,29 @@ def test_a_redirect_must_lead_where_we_may_go(host: MediaHost) -> None:
     assert [path for path, _ in host.asked] == ["/x.png"]
 
 
+@pytest.mark.parametrize("name", ["localhost", "ip6-localhost", "localhost."])
+def test_a_real_name_that_leads_inside_is_refused(name: str) -> None:
+    """Judged by the address it resolves to, with the machine's own resolver."""
+    try:
+        socket.getaddrinfo(name, 443)
+    except OSError:
+        pytest.skip(f"this machine does not know {name}")
+    error = _refusal(lambda: Downloader().get(f"https://{name}/x.png", cap_bytes=MB))
+    assert "not public" in error.message
+
+
+def test_every_hop_is_judged_by_its_address(host: MediaHost) -> None:
+    """Public hosts are allowed; the second hop has a public name and a private address."""
+    inside = {"media.example": ("10.0.0.1",)}
+    downloader = Downloader(
+        rewrite={"*.fal.media": host.url}, resolve=lambda name, port: inside.get(name, (name,))
+    )
+    host.answer("/x.png", 302, Location="https://media.example/metadata")
+    error = _refusal(lambda: downloader.get("https://v3.fal.media/x.png", cap_bytes=MB))
+    assert "not public" in error.message
+    assert [path for path, _ in host.asked] == ["/x.png"]
+
+
 def test_a_redirect_from_https_to_http_is_refused(host: MediaHost) -> None:
     host.answer("/x.png", 302, Location="http://media.example/x.png")
     downloader = Downloader(rewrite={"*.fal.media": host.url})
@@ -320,6 +344,19 @@ def test_the_next_address_is_tried_where_one_cannot_be_reached(host: MediaHost) 
 )
 def test_a_shown_address_has_no_secret(url: str, shown: str) -> None:
     assert without_query(url) == shown
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://me:hunter2@host/ledger", "postgresql://...@host/ledger"),
+        ("postgresql:me:hunter2@host/ledger?password=hunter2", "postgresql://...@host/ledger"),
+        ("postgresql://host/ledger?password=hunter2", "postgresql://host/ledger"),
+        ("sqlite:////home/me/ledger.db", "sqlite:////home/me/ledger.db"),
+    ],
+)
+def test_a_shown_database_has_no_password(url: str, shown: str) -> None:
+    assert without_login(url) == shown
 
 
 def test_a_message_names_the_address_without_its_query(

@@ -22,6 +22,7 @@ from reelbatch.ledger.learning import remember_account
 from reelbatch.money import as_text
 from reelbatch.run.run import Run
 from reelbatch.run.totals import Totals, read_totals
+from reelbatch.urls import without_query
 
 TABLE_ROWS = 500
 """Prefect's page gets slow with more; the index has all of them."""
@@ -100,7 +101,7 @@ def index_rows(run: Run) -> Iterator[Mapping[str, Any]]:
             "take": job["take"],
             "revision": job["revision"],
             **job["arguments"],
-            "image": job["image_source"],
+            "image": without_query(job["image_source"] or "") or None,
             **job["labels"],
             "status": job["state"],
             "video": job["key"] if archived else None,

@@ -66,7 +66,7 @@ async def _drive(generate: Any, request: GenerateRequest, handover: Handover) ->
     HANDOVER.set(handover)
     _listen(handover)
     handover.in_flow = lambda: _listen(handover)
-    work = asyncio.ensure_future(generate(request, return_state=True))
+    work = asyncio.ensure_future(generate(_to_be_shown(request, handover), return_state=True))
     while not work.done():
         await asyncio.wait({work}, timeout=0.2)
         if handover.totals and not work.done():
@@ -76,6 +76,13 @@ async def _drive(generate: Any, request: GenerateRequest, handover: Handover) ->
         work.cancel()
         return None
     return work.result()
+
+
+def _to_be_shown(request: GenerateRequest, handover: Handover) -> GenerateRequest:
+    """Prefect keeps parameters in clear; whatever signs a link stays with the plan."""
+    if handover.plan is None:
+        return request
+    return request.model_copy(update={"manifest": handover.plan.manifest.place})
 
 
 def _listen(handover: Handover) -> None:

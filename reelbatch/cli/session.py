@@ -25,6 +25,7 @@ from reelbatch.run.passing import in_container, refuse_passing_places
 from reelbatch.run.plan import Plan, make_plan
 from reelbatch.run.request import GenerateRequest
 from reelbatch.run.totals import Totals
+from reelbatch.urls import without_query
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +98,8 @@ def _planned(request: GenerateRequest, at_hand: Session, *, as_json: bool, yes: 
     if plan.errors and not (request.skip_invalid and plan.manifest.rows and not request.strict):
         n = len(plan.errors)
         raise Refused(
-            f"{n} fault{'s' if n > 1 else ''} in {request.manifest}; nothing was submitted.",
+            f"{n} fault{'s' if n > 1 else ''} in {without_query(request.manifest or '')}; "
+            "nothing was submitted.",
             advice="Mend them, or say --skip-invalid.",
         )
     if in_container() and plan.batch is None:

@@ -20,6 +20,7 @@ from reelbatch.manifest.rows import Image
 from reelbatch.media.images import check_image, read_image
 from reelbatch.media.places import is_public
 from reelbatch.media.remote import Remote
+from reelbatch.urls import without_query
 
 AT_ONCE = 8
 RETRIES = 100
@@ -122,7 +123,7 @@ def _check_address(location: str) -> None:
     scheme = location.partition("://")[0]
     if scheme == "http":
         raise Permanent(
-            f"{shown(location)} is not https.",
+            f"{shown(without_query(location))} is not https.",
             advice="Write https://, or save the image beside the manifest.",
             error="not_https",
         )
@@ -132,9 +133,15 @@ def _check_address(location: str) -> None:
             advice="Name a file, an s3:// or an https:// address.",
             error="scheme",
         )
+    if scheme == "https" and "@" in location.partition("://")[2].partition("/")[0]:
+        raise Permanent(
+            f"{shown(without_query(location))} carries a user name or password.",
+            advice="Save the image beside the manifest: credentials are sent to nobody.",
+            error="with_credentials",
+        )
     if scheme == "https" and _is_private(location):
         raise Permanent(
-            f"{shown(location)} is on a private address, where fal cannot fetch it.",
+            f"{shown(without_query(location))} is on a private address, where fal cannot fetch it.",
             advice="Save the image beside the manifest, or put it on a public host.",
             error="private_address",
         )

@@ -18,7 +18,8 @@ from reelbatch.media.remote import Remote, file_name, megabytes
 MANIFEST_CAP_BYTES = 200 * 1024 * 1024
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-_SIGNED = re.compile(r"x-amz-signature=|signature=|[?&]sig=", re.IGNORECASE)
+_SIGNED = re.compile(r"signature=|[?&](sig|token)=", re.IGNORECASE)
+_USER = re.compile(r"(?<=://)[^/?#]*@")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +29,7 @@ class Source:
     file: str
     """As the user wrote it: what every error begins with."""
     place: str
-    """Absolute path or URL, without a signature that changes from day to day."""
+    """Absolute path or URL, without user and signature: it is shown, kept and compared."""
     folder: str
     content: bytes
 
@@ -52,7 +53,7 @@ def is_url(place: str) -> bool:
 def named(place: str) -> Source:
     """The source at a place, its bytes not read yet."""
     if is_url(place):
-        bare = place.partition("?")[0] if _SIGNED.search(place) else place
+        bare = _USER.sub("", place.partition("?")[0] if _SIGNED.search(place) else place)
         return Source(file=bare, place=bare, folder=bare.rpartition("/")[0] + "/", content=b"")
     path = os.path.abspath(os.path.expanduser(place.replace("\0", "?")))
     folder = os.path.dirname(path)

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from reelbatch.config import IMAGE_CAP_BYTES, Settings
 from reelbatch.errors import Permanent, Transient
 from reelbatch.manifest import Image, Manifest, load_manifest
 from reelbatch.manifest.images import PAUSES_SECONDS, Looking
-from reelbatch.media.remote import Remote
+from reelbatch.media.remote import Remote, remote_for
 from tests.reelbatch.manifest.manifest_parts import (
     Desk,
     FakeWeb,
@@ -113,6 +114,8 @@ def test_no_fetch_takes_remote_images_on_trust_with_one_warning(desk: Desk) -> N
         ("https://127.0.0.1/cat.png", "image-private-address", "private address"),
         ("https://[::1]/cat.png", "image-private-address", "private address"),
         ("https://localhost/cat.png", "image-private-address", "private address"),
+        ("https://me:hunter2@cats.example/cat.png", "image-with-credentials", "a user name or"),
+        ("http://me:hunter2@cats.example/cat.png?sig=hunter2", "image-not-https", "is not https"),
         ("gs://bucket/cat.png", "image-scheme", "gs://"),
         ("data:image/png;base64,@@@", "image-data-uri", "does not decode"),
         ("data:image/png", "image-data-uri", "does not decode"),
@@ -254,3 +257,51 @@ def test_s3_without_credentials_says_what_to_set(
     fault = the_fault(with_image(desk, "s3://studio/cat.png"))
     assert fault.code == "image-forbidden"
     assert "AWS_ACCESS_KEY_ID" in fault.advice
+
+
+@pytest.mark.parametrize("fetch", [True, False])
+def test_no_fault_quotes_what_signs_a_link(desk: Desk, fetch: bool) -> None:
+    image = "https://me:hunter2@127.0.0.1/cat.png?X-Amz-Signature=hunter2"
+    place = str(desk.write("cats.csv", f"prompt,image\na cat,{image}\n"))
+    manifest = load_manifest(place, settings=Settings(), fetch=fetch)
+    assert "127.0.0.1/cat.png" in str(the_fault(manifest))
+    assert "hunter2" not in str(manifest.faults)
+
+
+class Lying(BaseHTTPRequestHandler):
+    """An S3 that names no length, or sends less than it announced."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        if "short" in self.path:
+            self.send_header("Content-Length", "1000")
+        self.end_headers()
+        with suppress(OSError):
+            self.wfile.write(b"x" * 500 if "short" in self.path else bytes(3 * 1024 * 1024))
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def lying_s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Remote]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Lying) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        yield remote_for(Settings())
+        server.shutdown()
+        thread.join()
+
+
+def test_an_s3_object_is_read_up_to_the_cap_whatever_it_announced(lying_s3: Remote) -> None:
+    with pytest.raises(Permanent, match="2 MB is the most") as caught:
+        lying_s3.read("s3://studio/endless.png", cap_bytes=2 * 1024 * 1024)
+    assert caught.value.error == "too_large"
+
+
+def test_an_s3_object_cut_short_is_transient(lying_s3: Remote) -> None:
+    with pytest.raises(Transient, match=r"s3://studio/short\.png could not be read"):
+        lying_s3.read("s3://studio/short.png", cap_bytes=2 * 1024 * 1024)

@@ -91,6 +91,14 @@ def test_a_signature_is_no_part_of_the_place(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
+    "secret", ["https://me:hunter2@h.example/cats.csv", f"{SHEET}?token=hunter2"]
+)
+def test_no_login_is_part_of_the_place(desk: Desk, secret: str) -> None:
+    manifest = desk.load_place(secret)
+    assert "hunter2" not in f"{manifest.place} {the_fault(manifest).file}"
+
+
+@pytest.mark.parametrize(
     ("reference", "folder", "location"),
     [
         ("a.png", "/x/y", "/x/y/a.png"),

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
+_URL = re.compile(r"https?://[^\s\"'<>]+", re.IGNORECASE)
+
 
 def without_login(url: str) -> str:
     """A database's URL without user, password and query, even where it is written wrongly."""
@@ -22,3 +26,8 @@ def without_query(url: str) -> str:
     scheme, _, rest = bare.partition("://")
     authority, slash, path = rest.partition("/")
     return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def without_queries(text: str) -> str:
+    """What somebody else wrote, with every URL in it as it may be shown."""
+    return _URL.sub(lambda url: without_query(url[0]), text)

@@ -6,6 +6,7 @@ pytest_plugins = [
     "tests.parts.command",
     "tests.parts.emulator",
     "tests.parts.ledger",
+    "tests.parts.listener",
     "tests.parts.postgres",
     "tests.parts.prefect",
     "tests.parts.weed",

@@ -73,7 +73,7 @@ class Runner:
         )
         return {
             "video": {
-                "url": submission.hosts.media + stored.path,
+                "url": output.url or submission.hosts.media + stored.path,
                 "content_type": "video/mp4",
                 "file_name": name,
                 "file_size": stored.clip.size + output.size_error,

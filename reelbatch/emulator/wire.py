@@ -33,6 +33,17 @@ def detail(status: int, sentence: str, headers: Mapping[str, str] | None = None)
     return JSONResponse({"detail": sentence}, status, headers)
 
 
+def repeating(request: Request, status: int) -> Response:
+    """A gateway that is too helpful: its error quotes what it was sent."""
+    sent = ", ".join(f"{name}: {value}" for name, value in request.headers.items())
+    return detail(status, f"Refused: {sent}")
+
+
+def redirection(location: str, status: int = 307) -> Response:
+    """Somewhere else, says this answer; whoever goes there takes the key along, or does not."""
+    return Response(status_code=status, headers={"location": location})
+
+
 NGINX = {
     502: "502 Bad Gateway",
     503: "503 Service Temporarily Unavailable",

@@ -15,6 +15,7 @@ from typing import Any
 
 from reelbatch.errors import Permanent
 from reelbatch.fal.error_types import AGAIN, ERROR_TYPES, ROW, VALIDATION_ERRORS, Family
+from reelbatch.urls import without_queries
 
 WORDS_CAP = 2000
 """Characters kept of what fal said."""
@@ -165,7 +166,8 @@ def _advice(error_type: str, status_code: int) -> str:
 
 
 def _message(error_type: str, status_code: int, content: Any) -> str:
-    words = _words(content) or _meaning(error_type, status_code)
+    """fal may quote the image's URL, signature and all; this goes into records and reports."""
+    words = without_queries(_words(content)) or _meaning(error_type, status_code)
     return words[:WORDS_CAP]
 
 

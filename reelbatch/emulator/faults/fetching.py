@@ -7,7 +7,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response, Strea
 
 from reelbatch.emulator.faults.moments import Call
 from reelbatch.emulator.faults.registry import fault
-from reelbatch.emulator.wire import CutShort, Dropped
+from reelbatch.emulator.wire import CutShort, Dropped, redirection
 
 
 @fault(at="media")
@@ -90,6 +90,12 @@ async def media_missing(call: Call) -> Response:
 async def media_error(call: Call, *, status: int = 503) -> Response:
     """5xx, 403 or 429 from the CDN, as HTML."""
     return HTMLResponse(f"<html><body>{status}</body></html>", status)
+
+
+@fault(at="media")
+async def media_redirected(call: Call, *, location: str = "/elsewhere") -> Response:
+    """302 to another place instead of the video."""
+    return redirection(location, 302)
 
 
 @fault(at="media")

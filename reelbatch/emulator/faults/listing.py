@@ -9,13 +9,19 @@ from reelbatch.emulator.clock import STARTED_AT, iso, now
 from reelbatch.emulator.faults.moments import Call, Record
 from reelbatch.emulator.faults.registry import fault
 from reelbatch.emulator.inputs import ENDPOINTS, as_read
-from reelbatch.emulator.wire import platform_error
+from reelbatch.emulator.wire import platform_error, redirection
 
 
 @fault(at="history")
 async def history_error(call: Call, *, status: int = 503) -> Response:
     """The request list answers 403, 429 or 5xx."""
     return platform_error(status)
+
+
+@fault(at="history")
+async def history_redirected(call: Call, *, location: str = "/elsewhere") -> Response:
+    """307 to another place instead of the request list."""
+    return redirection(location)
 
 
 @fault(at="record")
@@ -75,6 +81,12 @@ async def unknown_price(call: Call) -> Response:
 async def pricing_error(call: Call, *, status: int = 403) -> Response:
     """Prices answer 403, 429 or 5xx."""
     return platform_error(status)
+
+
+@fault(at="pricing")
+async def pricing_redirected(call: Call, *, location: str = "/elsewhere") -> Response:
+    """307 to another place instead of prices."""
+    return redirection(location)
 
 
 @fault(at="billing")

@@ -62,6 +62,8 @@ class Output:
     silent: bool = False
     mute: bool = False
     size_error: int = 0
+    url: str | None = None
+    """Said in place of the video's own."""
 
 
 @dataclass(kw_only=True)

@@ -8,7 +8,14 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from reelbatch.emulator.account import EXHAUSTED, locked
 from reelbatch.emulator.faults.moments import Call
 from reelbatch.emulator.faults.registry import fault
-from reelbatch.emulator.wire import Dropped, Hanging, detail, nginx_page
+from reelbatch.emulator.wire import (
+    Dropped,
+    Hanging,
+    detail,
+    nginx_page,
+    redirection,
+    repeating,
+)
 
 NOT_FOUND = {"status": "NOT_FOUND"}
 
@@ -56,10 +63,28 @@ async def status_hanging(call: Call) -> Response:
     return Hanging()
 
 
+@fault(at="status")
+async def status_redirected(call: Call, *, location: str = "/elsewhere") -> Response:
+    """307 to another place instead of the status."""
+    return redirection(location)
+
+
+@fault(at="status")
+async def status_headers_repeated(call: Call, *, status: int = 500) -> Response:
+    """A JSON error that repeats the caller's headers, the key among them."""
+    return repeating(call.request, status)
+
+
 @fault(at="stream")
 async def stream_error(call: Call, *, status: int = 500) -> Response:
     """A JSON error instead of the stream."""
     return detail(status, "Internal Server Error")
+
+
+@fault(at="stream")
+async def stream_redirected(call: Call, *, location: str = "/elsewhere") -> Response:
+    """307 to another place instead of the stream."""
+    return redirection(location)
 
 
 @fault(at="stream")
@@ -130,6 +155,24 @@ async def result_dropped(call: Call) -> Response:
 async def unknown_nginx(call: Call, *, status: int = 502) -> Response:
     """nginx's HTML page where a request that is not there is asked for: the free look, say."""
     return nginx_page(status)
+
+
+@fault(at="result")
+async def result_redirected(call: Call, *, location: str = "/elsewhere") -> Response:
+    """307 to another place instead of the result."""
+    return redirection(location)
+
+
+@fault(at="result")
+async def result_headers_repeated(call: Call, *, status: int = 422) -> Response:
+    """A JSON error that repeats the caller's headers, the key among them."""
+    return repeating(call.request, status)
+
+
+@fault(at="cancel")
+async def cancel_redirected(call: Call, *, location: str = "/elsewhere") -> Response:
+    """307 to another place; not cancelled."""
+    return redirection(location)
 
 
 @fault(at="cancel")

@@ -56,6 +56,12 @@ def mute_video(output: Output) -> None:
 
 
 @fault(at="output")
+def media_on_another_host(output: Output, *, url: str = "https://media.example/x.mp4") -> None:
+    """The result names a video at this address."""
+    output.url = url
+
+
+@fault(at="output")
 def wrong_file_size(output: Output, *, by: int = 1) -> None:
     """`file_size` differs from what the CDN sends."""
     output.size_error = by

@@ -1,6 +1,8 @@
 """Faults of the POST that costs money: accepted or not, and whether we are told."""
 
 import asyncio
+import json
+from urllib.parse import urlsplit
 
 from starlette.responses import JSONResponse, Response
 
@@ -8,7 +10,14 @@ from reelbatch.emulator.account import EXHAUSTED
 from reelbatch.emulator.account import locked as locked_answer
 from reelbatch.emulator.faults.moments import Call
 from reelbatch.emulator.faults.registry import fault
-from reelbatch.emulator.wire import Dropped, Hanging, detail, nginx_page
+from reelbatch.emulator.wire import (
+    Dropped,
+    Hanging,
+    detail,
+    nginx_page,
+    redirection,
+    repeating,
+)
 
 
 @fault(at="submit")
@@ -113,4 +122,21 @@ async def unauthorized(call: Call) -> Response:
 @fault(at="submit")
 async def redirected(call: Call, *, status: int = 307, location: str = "/elsewhere") -> Response:
     """3xx to another place; not accepted."""
-    return Response(status_code=status, headers={"location": location})
+    return redirection(location, status)
+
+
+@fault(at="submit")
+async def answer_names_another_host(call: Call, *, url: str = "https://fal.example") -> Response:
+    """Accepted; the 200's status, response and cancel URLs lie on another host."""
+    answer = json.loads(bytes((await call.proceed()).body))
+    for name in ("status_url", "response_url", "cancel_url"):
+        answer[name] = url + urlsplit(answer[name]).path
+    return JSONResponse(answer)
+
+
+@fault(at="submit")
+async def headers_repeated(call: Call, *, status: int = 422, accepted: bool = False) -> Response:
+    """A JSON error that repeats the caller's headers, the key among them; accepted or not."""
+    if accepted:
+        await call.proceed()
+    return repeating(call.request, status)

@@ -5,7 +5,7 @@ from starlette.responses import JSONResponse, Response
 from reelbatch.emulator.account import EXHAUSTED, locked
 from reelbatch.emulator.faults.moments import Call
 from reelbatch.emulator.faults.registry import fault
-from reelbatch.emulator.wire import Dropped, detail
+from reelbatch.emulator.wire import Dropped, detail, redirection
 
 
 @fault(at="token")
@@ -18,6 +18,18 @@ async def token_error(call: Call, *, status: int = 500) -> Response:
 async def token_locked(call: Call, *, reason: str = EXHAUSTED) -> Response:
     """403 "User is locked" when an upload token is asked for."""
     return locked(reason)
+
+
+@fault(at="token")
+async def token_redirected(call: Call, *, location: str = "/elsewhere") -> Response:
+    """307 to another place instead of an upload token."""
+    return redirection(location)
+
+
+@fault(at="upload")
+async def upload_redirected(call: Call, *, location: str = "/elsewhere") -> Response:
+    """307 to another place; the file is not kept."""
+    return redirection(location)
 
 
 @fault(at="upload")

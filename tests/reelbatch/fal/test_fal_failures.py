@@ -286,3 +286,11 @@ def test_a_failure_of_our_own_naming_has_the_tables_words() -> None:
     failure = failure_of("no_output")
     assert failure.message == ERROR_TYPES["no_output"].meaning
     assert failure_of("no_output", words="fal said so").message == "fal said so"
+
+
+def test_what_signs_a_link_is_cut_from_fals_words() -> None:
+    """It quotes the image's URL; the message goes into reports, the index and Prefect."""
+    url = "https://images.example/cat.png"
+    said = f"Failed to load '{url}?X-Amz-Signature=hunter2', is it public?"
+    failure = read(422, model_error("file_download_error", msg=said))
+    assert failure.message == f"image_url: Failed to load '{url}', is it public?"

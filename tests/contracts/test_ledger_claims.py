@@ -66,7 +66,7 @@ def test_fifty_connections_never_hold_more_than_the_window(ledger: Ledger, ledge
 
 def test_a_budget_of_16_dollars_is_never_crossed(ledger: Ledger, ledger_url: str) -> None:
     """However many workers: 80 videos of $0.20 are bought, and the 81st stops the run."""
-    answers = race(ledger_url, pending(ledger, 100), terms(window=500, budget="16"), openers=5)
+    answers = race(ledger_url, pending(ledger, 100), terms(window=500, budget="16"), openers=10)
     assert Counter(map(type, answers)) == {Claimed: 80, Stop: 20}
     assert account(ledger)["reserved_usd"] == Decimal("16.00")
     check_books(ledger)

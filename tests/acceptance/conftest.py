@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,14 @@ from typing import Any
 import pytest
 
 from reelbatch.cli.emulated import EmulatedFal
+from tests.parts.book import Book
 from tests.parts.command import Command, Finished, Running
 from tests.parts.emulator import Emulator
 
 IMPATIENT = {"REELBATCH_IN_DOUBT_GRACE": "2"}
 """How long a run waits, at its end, for what is in doubt: the default is 15 minutes."""
+SOON = {"REELBATCH_START_TIMEOUT": "20"}
+"""When fal gives up what it has not started, and a doubt can end: the default is two hours."""
 
 
 def cats(count: int) -> str:
@@ -76,6 +80,15 @@ class World:
 
     def start(self, *arguments: str | Path, **how: Any) -> Running:
         return self.command.start("run", *arguments, "--yes", "--json", **how)
+
+    @property
+    def ledger_url(self) -> str:
+        return self.command.environment["REELBATCH_LEDGER"]
+
+    def a_minute_passes(self) -> None:
+        """For the ledger: what has no answer is in doubt, and such doubts can end."""
+        with closing(Book(self.ledger_url)) as book:
+            book.a_minute_passes()
 
     @property
     def accepted(self) -> int:

@@ -27,6 +27,7 @@ class Emulator:
         """For `read_settings`."""
         self.environment = running.environment
         """For another process."""
+        self.process = running.child.process
         self._door = httpx.Client(base_url=f"{running.queue_url}/_emulator", timeout=20)
 
     def state(self) -> dict[str, Any]:
@@ -63,8 +64,8 @@ class Emulator:
 
     def kill(self) -> None:
         """As if fal had gone away."""
-        os.killpg(self.running.child.process.pid, signal.SIGKILL)
-        self.running.child.process.wait()
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
 
     def stop(self) -> None:
         self._door.close()

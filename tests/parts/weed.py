@@ -27,6 +27,7 @@ class Weed:
         self.environment = server.environment
         """AWS_* variables for a process, or for monkeypatch."""
         self.client: S3Client = server.client
+        self.process = server.child.process
 
     @cached_property
     def bucket(self) -> str:

@@ -1,0 +1,72 @@
+"""The ledger seen from outside, while others write into it: how jobs stand, and a hand on it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Table, func, select, text
+
+from reelbatch.ledger import Ledger, open_ledger
+from reelbatch.ledger.schema import attempts, jobs
+
+MINUTE = timedelta(minutes=1)
+
+
+class Book:
+    """One ledger, of a test's own connection. Close it: a test has many."""
+
+    def __init__(self, url: str) -> None:
+        self.ledger: Ledger = open_ledger(url)
+
+    def close(self) -> None:
+        self.ledger.close()
+
+    def states(self) -> Counter[str]:
+        """How many jobs there are in each state."""
+        with self.ledger.reading() as tx:
+            return Counter(tx.execute(select(jobs.c.state)).scalars())
+
+    def hashed(self) -> int:
+        """How many videos are checked and about to be put."""
+        with self.ledger.reading() as tx:
+            return tx.execute(select(func.count(jobs.c.sha256))).scalar_one()
+
+    def claimed_at(self) -> list[datetime]:
+        """When each attempt was claimed, in order."""
+        with self.ledger.reading() as tx:
+            found = tx.execute(select(attempts.c.claimed_at).order_by(attempts.c.claimed_at))
+            return list(found.scalars())
+
+    def a_minute_passes(self) -> None:
+        """A POST without an answer is in doubt only then, and its absence may count."""
+        with self.ledger.writing() as tx:
+            _turn_back(tx, jobs, jobs.c.state_at)
+            _turn_back(tx, attempts, attempts.c.deadline_at)
+
+    @contextmanager
+    def held(self, table: Table) -> Iterator[None]:
+        """Postgres: nobody else writes into this table, and whoever wants to waits."""
+        with self.ledger.engine.begin() as connection:
+            connection.execute(text(f"LOCK TABLE {table.name} IN EXCLUSIVE MODE"))
+            yield
+
+    def is_waited_for(self) -> bool:
+        """Whether somebody waits for a table that is held."""
+        with self.ledger.reading() as tx:
+            return bool(tx.execute(_WAITING).scalar_one())
+
+
+_WAITING = text(
+    "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database "
+    "WHERE NOT granted AND locktype = 'relation' AND datname = current_database()"
+)
+
+
+def _turn_back(tx: Connection, table: Table, column: Any) -> None:
+    for row_id, at in tx.execute(select(table.c.id, column)).tuples().all():
+        earlier = {column.name: at - MINUTE}
+        tx.execute(table.update().where(table.c.id == row_id).values(earlier))

@@ -145,7 +145,11 @@ async def _good(run: Run, job: Job, answer: GoodResult, seconds: float | None) -
     settled = await run.book(results.settle_good, run.ledger, job["attempt_id"], good, price)
     run.gate.place_freed()
     run.heard("good")
-    return State.COMPLETED if settled else await _stands(run, job)
+    if not settled:
+        run.mine.discard(job["id"])
+        return await _stands(run, job)
+    run.mine.add(job["id"])
+    return State.COMPLETED
 
 
 async def _failed(run: Run, job: Job, answer: FailedResult) -> State:

@@ -117,11 +117,13 @@ async def _advance(run: Run, job_id: JobId, state: State) -> None:
                 if after is None:
                     break
                 state = after
-            case State.SUBMITTED if not left_behind and job_id not in run.mine:
+            case State.SUBMITTED | State.COMPLETED if not left_behind and job_id not in run.mine:
+                before = state
                 state = await run.elsewhere.changed(job_id, state, patience=run.patience_seconds)
-                left_behind = True
+                left_behind = state is before
             case State.SUBMITTED:
                 state = await collect(run, job_id, left_behind=left_behind)
+                left_behind = False
                 if state is State.SUBMITTED:
                     break
             case State.SUBMITTING:

@@ -64,6 +64,7 @@ async def _not_claimed(
 ) -> State | None:
     match claim:
         case Reused():
+            run.mine.add(job_id)
             return State.COMPLETED
         case Wait():
             return await _wait(run, claim)

@@ -72,7 +72,7 @@ class Run:
     at_hand: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """Jobs as this process has just read or written them; the next stage takes them from here."""
     mine: set[str] = field(default_factory=set)
-    """Jobs whose newest attempt this process made, and therefore polls."""
+    """Jobs that this process has submitted or settled, and therefore sees through."""
     unsubmitted: int = 0
     """Jobs of the shards taken up that have not been submitted yet."""
     driving: set[str] = field(default_factory=set)

@@ -119,3 +119,13 @@ async def test_what_is_in_flight_is_seen_through_even_when_others_were_chosen(
         wanted = {row_id for _, row_id, _ in await jobs_to_produce(run)}
         assert wanted == {"tom", "rex"}
         assert set((await studio.produce(run)).values()) == {State.ARCHIVED}
+
+
+async def test_of_two_runs_one_fetches_the_video(studio: Studio) -> None:
+    """Who settles a job archives it; the other one waits for that, and takes over only late."""
+    studio.fal.break_("slow_media", with_={"seconds": 1.0})
+    studio.write(HEADER, *(f"cat-{n},A cat {n},{n}" for n in range(4)))
+    async with studio.open() as one, studio.open() as other:
+        await asyncio.gather(studio.produce(one), studio.produce(other))
+    assert set(studio.states().values()) == {State.ARCHIVED}
+    assert (studio.calls["result"], studio.calls["media"]) == (4, 4)

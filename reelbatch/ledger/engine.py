@@ -21,6 +21,7 @@ from reelbatch.ledger.places import refuse_network_file_system
 from reelbatch.urls import without_login
 
 BUSY_SECONDS = 30.0
+"""How long one process may hold the others up."""
 HASTY_SECONDS = 0.1
 """Once a wait was in vain: a run that ends has a word to write for each job it lets go."""
 
@@ -101,13 +102,7 @@ def connect(url: str, *, read_only: bool = False) -> Engine:
         case "sqlite":
             return _sqlite(Path(parsed.database or ""), read_only=read_only)
         case "postgresql":
-            return create_engine(
-                parsed.set(drivername="postgresql+psycopg"),
-                pool_size=3,
-                max_overflow=2,
-                pool_pre_ping=True,
-                hide_parameters=True,
-            )
+            return _postgres(parsed)
         case other:
             raise Refused(f"A ledger cannot live in {other}.", advice=_EXAMPLES)
 
@@ -116,6 +111,25 @@ _EXAMPLES = (
     "Use sqlite:////absolute/path/ledger.db, or postgresql://user@host/database "
     "(--ledger or REELBATCH_LEDGER)."
 )
+
+
+def _postgres(url: URL) -> Engine:
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_size=3,
+        max_overflow=2,
+        pool_pre_ping=True,
+        hide_parameters=True,
+    )
+    event.listen(engine, "connect", _let_go_of_sleepers)
+    return engine
+
+
+def _let_go_of_sleepers(connection: Any, _record: object) -> None:
+    """A machine that sleeps within a transaction would hold its locks until it wakes up."""
+    milliseconds = int(1000 * BUSY_SECONDS)
+    connection.execute(f"SET idle_in_transaction_session_timeout = {milliseconds}")
+    connection.commit()
 
 
 def _sqlite(path: Path, *, read_only: bool) -> Engine:

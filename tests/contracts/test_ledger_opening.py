@@ -8,6 +8,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,23 @@ from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from reelbatch.errors import Refused, Transient
+from reelbatch.jobs import State
 from reelbatch.ledger import Ledger, engine, open_ledger, open_ledger_to_read
 from reelbatch.ledger.batches import all_batches
 from reelbatch.ledger.migrate import HEAD
 from reelbatch.ledger.places import file_system, refuse_network_file_system
+from reelbatch.ledger.posts import lock_account
 from reelbatch.ledger.schema import metadata
-from tests.contracts.ledger_parts import batch_named, entered, jobs_of, pending, rows
+from tests.contracts.ledger_parts import (
+    ACCOUNT,
+    batch_named,
+    claimed,
+    entered,
+    job,
+    jobs_of,
+    pending,
+    rows,
+)
 
 OPEN_AND_ENTER = """
 import sys
@@ -291,3 +303,22 @@ def test_a_database_error_quotes_no_value(ledger: Ledger) -> None:
     said = "".join(traceback.format_exception(caught.value))
     assert "INSERT INTO nowhere" in said
     assert "hunter2" not in said
+
+
+def test_a_sleeper_within_a_move_holds_nobody_up_for_long(
+    postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A suspended machine keeps its transaction open; Postgres ends that, and the rest goes on."""
+    monkeypatch.setattr(engine, "BUSY_SECONDS", 1.0)
+    with closing(open_ledger(postgres)) as asleep, closing(open_ledger(postgres)) as awake:
+        (job_id,) = pending(asleep)
+        with pytest.raises(Transient, match="went away"):
+            _sleep_while_another_claims(asleep, awake, job_id)
+        assert job(awake, job_id)["state"] == State.SUBMITTING
+
+
+def _sleep_while_another_claims(asleep: Ledger, awake: Ledger, job_id: str) -> None:
+    with asleep.writing() as tx:
+        lock_account(tx, ACCOUNT)
+        claimed(awake, job_id)
+        lock_account(tx, ACCOUNT)

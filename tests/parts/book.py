@@ -51,6 +51,7 @@ class Book:
     def held(self, table: Table) -> Iterator[None]:
         """Postgres: nobody else writes into this table, and whoever wants to waits."""
         with self.ledger.engine.begin() as connection:
+            connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
             connection.execute(text(f"LOCK TABLE {table.name} IN EXCLUSIVE MODE"))
             yield
 

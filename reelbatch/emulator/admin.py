@@ -136,6 +136,7 @@ def inside(submission: Submission) -> dict[str, Any]:
         "body_sha256": submission.body_sha256,
         "state": submission.state,
         "status_code": submission.answer.status if submission.answer else None,
+        "answer": submission.answer.body if submission.answer else None,
         "runs": submission.attempts,
         "sent_at": at(submission.sent_at),
         "started_at": at(submission.started_at),

@@ -1,0 +1,154 @@
+"""Lead any program through a storm: faults at fal, kills at its processes, and then calm.
+
+The program is a command that carries on when it is started again. Both reelbatch and the usual
+loop go through here, so that they meet the same weather and the same blows.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from bench.storm import Blow, Storm
+from reelbatch.cli.emulated import EmulatedFal
+
+LEAVES_WITHIN = 40.0
+"""A process that was asked to end lets its POSTs be answered first."""
+
+
+class Door:
+    """The emulator's own door for tests."""
+
+    def __init__(self, fal: EmulatedFal, ca_file: str | None = None) -> None:
+        verify: Any = ca_file or True
+        url = f"{fal.queue_url}/_emulator"
+        self._client = httpx.Client(base_url=url, timeout=60, verify=verify, trust_env=False)
+
+    def submissions(self) -> list[dict[str, Any]]:
+        return list(self._client.get("/submissions").raise_for_status().json()["submissions"])
+
+    def blow(self, rules: Sequence[Mapping[str, Any]]) -> None:
+        self._client.post("/faults", json=list(rules)).raise_for_status()
+
+    def mend(self) -> None:
+        self._client.delete("/faults").raise_for_status()
+
+    def lock(self, locked: bool) -> None:
+        self._client.post("/lock" if locked else "/unlock").raise_for_status()
+
+    def content(self, url: str) -> bytes:
+        return self._client.get(url).raise_for_status().content
+
+
+@dataclass(kw_only=True)
+class Ordeal:
+    """One program in one storm."""
+
+    storm: Storm
+    door: Door
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    folder: Path
+    lanes: int = 1
+    """How many of its processes may be at work at once."""
+    started: int = 0
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        """The whole storm; afterwards nothing of it blows and no process is left."""
+        with ThreadPoolExecutor() as threads:
+            work = [threads.submit(self._weather)]
+            work += [threads.submit(self._lane, lane) for lane in range(self.lanes)]
+            for one in work:
+                one.result()
+
+    def start(self, *arguments: str) -> Path:
+        """One process that nobody disturbs, to its end; returns where its words are."""
+        process, said = self._start(arguments)
+        process.wait()
+        return said
+
+    def _weather(self) -> None:
+        end = time.monotonic() + self.storm.seconds
+        try:
+            for spell in self.storm.spells:
+                self.door.mend()
+                self.door.blow([self.storm.loss, *spell.rules])
+                self.door.lock(spell.locked)
+                time.sleep(max(0.0, min(spell.seconds, end - time.monotonic())))
+        finally:
+            self.over.set()
+            self.door.mend()
+            self.door.lock(False)
+            if self.storm.loss_is_for_good:
+                self.door.blow([self.storm.loss])
+
+    def _lane(self, lane: int) -> None:
+        """One process after the other; the second lane and those after it rest in between."""
+        for blow in self.storm.blows(lane):
+            if self.over.wait(0.2 if lane == 0 else blow.after_seconds):
+                return
+            process, _ = self._start()
+            self._strike(process, blow)
+
+    def _strike(self, process: subprocess.Popen[bytes], blow: Blow) -> None:
+        if self._ended(process, blow.after_seconds):
+            return
+        match blow.ending:
+            case "kill":
+                process.kill()
+            case "interrupt":
+                process.send_signal(signal.SIGINT)
+            case "interrupt twice":
+                process.send_signal(signal.SIGINT)
+                self._ended(process, 1.0)
+                process.send_signal(signal.SIGINT)
+            case "terminate":
+                process.send_signal(signal.SIGTERM)
+            case "freeze":
+                process.send_signal(signal.SIGSTOP)
+                self.over.wait(blow.frozen_seconds)
+                process.send_signal(signal.SIGCONT)
+                self._ended(process, blow.after_seconds)
+                process.kill()
+            case "leave alone":
+                self._ended(process, self.storm.seconds)
+                process.kill()
+        if not self._ended(process, LEAVES_WITHIN):
+            process.kill()
+        process.wait()
+
+    def _ended(self, process: subprocess.Popen[bytes], seconds: float) -> bool:
+        """Whether it ended by itself within the time, or before the storm did."""
+        deadline = time.monotonic() + seconds
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return process.poll() is not None
+
+    def _start(self, arguments: Sequence[str] = ()) -> tuple[subprocess.Popen[bytes], Path]:
+        self.started += 1
+        said = self.folder / "said" / f"{self.started:03}"
+        said.parent.mkdir(exist_ok=True)
+        with said.with_suffix(".out").open("wb") as out, said.with_suffix(".err").open("wb") as err:
+            process = subprocess.Popen(
+                [*(arguments or self.command)],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=dict(self.environment),
+                cwd=self.folder,
+                start_new_session=True,
+            )
+        return process, said
+
+
+Start = Callable[..., Path]

@@ -1,0 +1,185 @@
+"""A storm as a plan: which faults blow when, and how each process ends; all drawn from one seed.
+
+Calm and storm alternate every few seconds. Left out is what destroys a good video for good
+(`result_expired`, `missing_video`, `mute_video`, `wrong_file_size`): no program could keep that,
+so it says nothing about one. What breaks downloads, results and lists passes with its spell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, Literal
+
+Rule = dict[str, Any]
+Ending = Literal["kill", "interrupt", "interrupt twice", "terminate", "freeze", "leave alone"]
+
+AMBIGUOUS = (500, 502, 503, 408, 409)
+RUNNER = (
+    *("runner_disconnected", "runner_connection_error", "runner_incomplete_response"),
+    *("runner_server_error", "internal_error", "runner_scheduling_failure", "startup_timeout"),
+)
+
+WINDS: dict[str, tuple[tuple[str, float, dict[str, tuple[Any, ...]]], ...]] = {
+    "submit": (
+        ("accept_then_drop", 0.15, {}),
+        ("accept_then_hang", 0.03, {}),
+        ("drop_before_accept", 0.15, {}),
+        ("hang_before_accept", 0.03, {}),
+        ("nginx_error", 0.15, {"status": (502, 503, 504), "accepted": (True, False)}),
+        ("json_error", 0.15, {"status": AMBIGUOUS, "accepted": (True, False)}),
+        ("garbled_answer", 0.1, {}),
+        ("empty_answer", 0.1, {}),
+        ("answer_without_id", 0.1, {}),
+        ("slow_answer", 0.2, {"seconds": (0.3, 1.0, 3.0)}),
+        ("answer_after_webhook", 0.2, {}),
+        ("too_many_requests", 0.1, {"retry_after": (None, 1)}),
+        ("locked", 0.05, {}),
+        ("unauthorized", 0.03, {}),
+        ("redirected", 0.02, {}),
+        ("json_error", 0.02, {"status": (400, 422)}),
+    ),
+    "enqueue": (
+        ("stuck", 0.03, {}),
+        ("other_peoples_queue", 0.2, {"ahead": (20, 60), "per_second": (20.0,)}),
+        ("slow_service", 0.4, {"median": (1.0, 2.0), "sigma": (0.5,)}),
+    ),
+    "run": (
+        ("runner_error", 0.15, {"type": RUNNER}),
+        ("model_refusal", 0.03, {"billed": (None, True, False)}),
+    ),
+    "output": (("silent_video", 0.1, {}),),
+    "status": (
+        ("status_error", 0.3, {"status": (500, 503, 429)}),
+        ("status_nginx", 0.3, {"status": (502, 504)}),
+        ("status_garbled", 0.3, {}),
+        ("status_locked", 0.2, {}),
+        ("status_missing", 0.3, {}),
+        ("status_dropped", 0.3, {}),
+        ("status_hanging", 0.03, {}),
+    ),
+    "stream": (
+        ("stream_error", 0.3, {}),
+        ("stream_broken", 0.5, {}),
+        ("stream_hanging", 0.2, {}),
+    ),
+    "result": (
+        ("result_flake", 0.4, {"status": (500, 502), "html": (True, False)}),
+        ("result_in_progress", 0.3, {}),
+        ("result_missing", 0.3, {}),
+        ("result_garbled", 0.3, {}),
+        ("result_dropped", 0.3, {}),
+    ),
+    "cancel": (("cancel_error", 0.5, {"done": (True, False)}),),
+    "media": (
+        ("truncated_media", 0.3, {"honest": (True, False)}),
+        ("html_media", 0.3, {}),
+        ("wrong_content_type", 0.5, {}),
+        ("corrupt_media", 0.3, {}),
+        ("empty_media", 0.3, {}),
+        ("media_without_length", 0.5, {}),
+        ("slow_media", 0.2, {"seconds": (0.5, 2.0)}),
+        ("media_missing", 0.3, {}),
+        ("media_error", 0.3, {"status": (503, 403, 429)}),
+        ("media_dropped", 0.3, {}),
+    ),
+    "token": (("token_error", 0.3, {"status": (500, 503)}), ("token_locked", 0.1, {})),
+    "upload": (
+        ("upload_error", 0.3, {"kept": (True, False)}),
+        ("upload_dropped", 0.3, {}),
+        ("upload_without_url", 0.1, {}),
+        ("upload_lost", 0.2, {}),
+    ),
+    "history": (("history_error", 0.5, {"status": (503, 429, 403)}),),
+    "record": (
+        ("late_record", 0.5, {"seconds": (1.0, 2.0)}),
+        ("record_defaults", 1.0, {}),
+        ("record_without_input", 0.2, {}),
+        ("clock_offset", 1.0, {"seconds": (-20.0, 20.0)}),
+    ),
+    "pricing": (("unknown_price", 0.5, {}), ("pricing_error", 0.5, {"status": (403, 503)})),
+    "billing": (("billing_error", 0.5, {}),),
+}
+"""By the moment they strike: fault, its share of the occasions, what its parameters may be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spell:
+    """What blows for some seconds; without rules it is calm."""
+
+    seconds: float
+    rules: tuple[Rule, ...] = ()
+    locked: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Blow:
+    """What happens to a process so many seconds after its start."""
+
+    after_seconds: float
+    ending: Ending
+    frozen_seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Storm:
+    """Two storms with one seed and one length are the same storm."""
+
+    seed: int
+    seconds: float
+    spells: tuple[Spell, ...] = field(init=False)
+    loss: Rule = field(init=False)
+    """The hours that fal's list has lost; here, as in life, a whole range of times."""
+    loss_is_for_good: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        luck = Random(f"weather {self.seed}")
+        object.__setattr__(self, "spells", tuple(_spells(luck, self.seconds)))
+        object.__setattr__(self, "loss", _loss(luck, self.seconds))
+        object.__setattr__(self, "loss_is_for_good", self.seed % 3 == 0)
+
+    def blows(self, lane: int) -> Iterator[Blow]:
+        """The fate of one process after the other."""
+        luck = Random(f"blows {self.seed} {lane}")
+        endings: tuple[Ending, ...] = (
+            *("kill", "kill", "kill", "kill", "interrupt", "interrupt twice"),
+            *("terminate", "freeze", "freeze", "leave alone"),
+        )
+        while True:
+            ending = luck.choice(endings)
+            frozen = luck.choice((0.5, 2.0, 12.0)) if ending == "freeze" else 0.0
+            yield Blow(after_seconds=luck.uniform(1.0, 12.0), ending=ending, frozen_seconds=frozen)
+
+
+def _spells(luck: Random, seconds: float) -> Iterator[Spell]:
+    """Calm and storm in turn, until the time is over."""
+    while seconds > 0:
+        calm = Spell(seconds=luck.uniform(1.0, 3.0))
+        storm = Spell(
+            seconds=luck.uniform(2.0, 6.0), rules=_rules(luck), locked=luck.random() < 0.15
+        )
+        seconds -= calm.seconds + storm.seconds
+        yield from (calm, storm)
+
+
+def _rules(luck: Random) -> tuple[Rule, ...]:
+    """One or two winds from some of the moments."""
+    moments = luck.sample(sorted(WINDS), k=luck.randint(4, 9))
+    return tuple(
+        _rule(luck, *wind)
+        for moment in moments
+        for wind in luck.sample(WINDS[moment], k=min(len(WINDS[moment]), luck.randint(1, 2)))
+    )
+
+
+def _rule(luck: Random, fault: str, share: float, choices: dict[str, tuple[Any, ...]]) -> Rule:
+    chosen = {name: luck.choice(values) for name, values in choices.items()}
+    return {"fault": fault, "probability": share, "with": chosen}
+
+
+def _loss(luck: Random, seconds: float) -> Rule:
+    """Nearly half of the storm."""
+    begins = luck.choice((0.0, luck.uniform(0.0, 0.6) * seconds))
+    span = {"sent_after": begins, "sent_until": begins + luck.uniform(0.4, 0.6) * seconds}
+    return {"fault": "lost_records", "with": span}

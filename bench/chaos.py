@@ -14,13 +14,15 @@ import os
 import shutil
 import sys
 import tempfile
-import time
+import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bench.counting import Score, duplicates, lost, score
-from bench.findings import Findings
+from bench.findings import Findings, last_deadline
 from bench.ordeal import Door, Ordeal
 from bench.rows import write_manifest
 from bench.storm import Storm
@@ -29,26 +31,34 @@ from reelbatch.cli.prefect_home import take_home
 from reelbatch.cli.prefect_server import OwnServer
 
 START_TIMEOUT, RUN_TIMEOUT, GRACE = 8.0, 6.0, 4.0
+SLOTS, WINDOW, BUSY_SHARE = 8, 12, 0.5
+"""The batch would take half of the storm, were it calm; not all of it is submitted at once."""
+ONE_STORM = threading.Lock()
+"""Of several seeds; one batch's calm may pass while the next one's storm blows."""
 MOST_ROUNDS = 20
-SAME_ROUNDS = 3
 
 Totals = Mapping[str, Any]
 
 
 def weathered(storm: Storm, jobs: int, processes: int, prefect: OwnServer, folder: Path) -> Score:
     """One batch through one storm, from its first run to the last."""
-    slots, service = 8, max(0.1, 3.0 * storm.seconds / jobs)
-    fal = EmulatedFal.start(concurrency=slots, service_seconds=service, options=["--media=tiny"])
+    fal = EmulatedFal.start(
+        concurrency=SLOTS,
+        service_seconds=BUSY_SHARE * SLOTS * storm.seconds / jobs,
+        options=["--media=tiny"],
+    )
     try:
         ordeal = Ordeal(
             storm=storm,
             door=Door(fal),
-            command=[*REELBATCH, "run", str(write_manifest(folder, jobs)), "--yes", "--json"],
+            command=[*REELBATCH, "run", str(write_manifest(folder, jobs)), *HOW],
             environment=environment(fal, prefect, folder),
             folder=folder,
+            at_work=b"in flight",
             lanes=processes,
         )
-        ordeal.run()
+        with ONE_STORM:
+            ordeal.run()
         until_nothing_moves(ordeal)
         return judged(ordeal)
     finally:
@@ -56,6 +66,7 @@ def weathered(storm: Storm, jobs: int, processes: int, prefect: OwnServer, folde
 
 
 REELBATCH = (sys.executable, "-m", "reelbatch.cli")
+HOW = ("--yes", "--json", f"--max-in-flight={WINDOW}")
 
 
 def environment(fal: EmulatedFal, prefect: OwnServer, folder: Path) -> dict[str, str]:
@@ -72,21 +83,15 @@ def environment(fal: EmulatedFal, prefect: OwnServer, folder: Path) -> dict[str,
 
 
 def until_nothing_moves(ordeal: Ordeal) -> None:
-    """In the calm: run, and ask again for what failed, until the totals stay as they are."""
-    same, before = 0, None
+    """In the calm: run, and ask again for what failed, until only hopeless doubts are left."""
     for _ in range(MOST_ROUNDS):
+        begun = datetime.now(UTC)
         totals = totals_of(ordeal.start())
         if totals and totals["failed"]:
-            retry = [*REELBATCH, "retry", "storm", "--yes", "--json"]
-            totals = totals_of(ordeal.start(*retry))
-        now = {name: totals.get(name) for name in ("archived", "failed", "in_doubt", "remaining")}
-        if totals and totals["archived"] == totals["jobs"]:
+            totals = totals_of(ordeal.start(*REELBATCH, "retry", "storm", *HOW))
+        moving = not totals or totals["failed"] or totals["remaining"]
+        if not moving and last_deadline(ordeal.folder) < begun:
             return
-        same = same + 1 if now == before else 0
-        before = now
-        if same >= SAME_ROUNDS:
-            return
-        time.sleep(1.0)
 
 
 def totals_of(said: Path) -> Totals:
@@ -96,6 +101,8 @@ def totals_of(said: Path) -> Totals:
 
 def judged(ordeal: Ordeal) -> Score:
     submissions = ordeal.door.submissions()
+    struck = ", ".join(f"{fault} {n}" for fault, n in sorted(ordeal.strikes.items()) if n)
+    print(f"  {ordeal.started} processes; struck: {struck}", file=sys.stderr)
     found = Findings.of(ordeal.folder, submissions, ordeal.door)
     result = score(
         submissions,
@@ -122,16 +129,17 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--processes", type=int, default=2, choices=range(1, 5))
-    parser.add_argument("--folder", type=Path, help="a new folder; it stays (default: a passing one)")
+    parser.add_argument(
+        "--folder", type=Path, help="a new folder; it stays (default: a passing one)"
+    )
     asked = parser.parse_args()
     home = asked.folder or Path(tempfile.mkdtemp(prefix="reelbatch-chaos-"))
     prefect = OwnServer(take_home(home / "prefect"), os.environ)
     prefect.wait_ready()
     try:
-        clean = [
-            told(Storm(seed=seed, seconds=asked.seconds), asked, prefect, home / f"seed-{seed}")
-            for seed in asked.seed
-        ]
+        storms = [Storm(seed=seed, seconds=asked.seconds) for seed in asked.seed]
+        with ThreadPoolExecutor(len(storms)) as threads:
+            clean = list(threads.map(lambda storm: told(storm, asked, prefect, home), storms))
     finally:
         prefect.stop()
     if all(clean) and not asked.folder:
@@ -139,7 +147,8 @@ def main() -> int:
     return 0 if all(clean) else 1
 
 
-def told(storm: Storm, asked: argparse.Namespace, prefect: OwnServer, folder: Path) -> bool:
+def told(storm: Storm, asked: argparse.Namespace, prefect: OwnServer, home: Path) -> bool:
+    folder = home / f"seed-{storm.seed}"
     folder.mkdir()
     result = weathered(storm, asked.jobs, asked.processes, prefect, folder)
     print(f"seed {storm.seed}: {result}", flush=True)

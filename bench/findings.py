@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +98,14 @@ def states_of(folder: Path) -> dict[str, str]:
     with closing(sqlite3.connect(folder / "ledger.db")) as ledger:
         found: list[tuple[str, Any]] = ledger.execute("SELECT row_id, state FROM jobs").fetchall()
     return dict(found)
+
+
+def last_deadline(folder: Path) -> datetime:
+    """Until when the ledger's doubts may still show themselves in fal's list."""
+    query = (
+        "SELECT max(deadline_at) FROM attempts JOIN jobs ON jobs.attempt_id = attempts.id "
+        "WHERE jobs.state = 'in_doubt'"
+    )
+    with closing(sqlite3.connect(folder / "ledger.db")) as ledger:
+        (last,) = ledger.execute(query).fetchone()
+    return datetime.fromisoformat(last or "1970-01-01").replace(tzinfo=UTC)

@@ -10,7 +10,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from reelbatch.cli.emulated import EmulatedFal
 
 LEAVES_WITHIN = 40.0
 """A process that was asked to end lets its POSTs be answered first."""
+LEFT_ALONE = 15.0
 
 
 class Door:
@@ -31,13 +33,24 @@ class Door:
     def __init__(self, fal: EmulatedFal, ca_file: str | None = None) -> None:
         verify: Any = ca_file or True
         url = f"{fal.queue_url}/_emulator"
+        self._since = time.monotonic()
         self._client = httpx.Client(base_url=url, timeout=60, verify=verify, trust_env=False)
+
+    @property
+    def age_seconds(self) -> float:
+        """About how long the emulator has been there."""
+        return time.monotonic() - self._since
 
     def submissions(self) -> list[dict[str, Any]]:
         return list(self._client.get("/submissions").raise_for_status().json()["submissions"])
 
     def blow(self, rules: Sequence[Mapping[str, Any]]) -> None:
         self._client.post("/faults", json=list(rules)).raise_for_status()
+
+    def strikes(self) -> dict[str, int]:
+        """How often each fault that is switched on has struck."""
+        active = self._client.get("/state").raise_for_status().json()["faults"]
+        return {rule["fault"]: rule["strikes"] for rule in active}
 
     def mend(self) -> None:
         self._client.delete("/faults").raise_for_status()
@@ -58,9 +71,13 @@ class Ordeal:
     command: Sequence[str]
     environment: Mapping[str, str]
     folder: Path
+    at_work: bytes
+    """What a process says on stderr when its work has begun; blows are timed from there."""
     lanes: int = 1
     """How many of its processes may be at work at once."""
     started: int = 0
+    strikes: Counter[str] = field(default_factory=Counter)
+    begun: threading.Event = field(default_factory=threading.Event)
     over: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> None:
@@ -78,29 +95,37 @@ class Ordeal:
         return said
 
     def _weather(self) -> None:
+        """It begins when the first process is at work."""
+        self.begun.wait()
+        loss = self.storm.loss(self.door.age_seconds)
         end = time.monotonic() + self.storm.seconds
         try:
             for spell in self.storm.spells:
                 self.door.mend()
-                self.door.blow([self.storm.loss, *spell.rules])
+                self.door.blow([loss, *spell.rules])
                 self.door.lock(spell.locked)
                 time.sleep(max(0.0, min(spell.seconds, end - time.monotonic())))
+                self.strikes.update(self.door.strikes())
         finally:
             self.over.set()
             self.door.mend()
             self.door.lock(False)
             if self.storm.loss_is_for_good:
-                self.door.blow([self.storm.loss])
+                self.door.blow([loss])
 
     def _lane(self, lane: int) -> None:
         """One process after the other; the second lane and those after it rest in between."""
         for blow in self.storm.blows(lane):
             if self.over.wait(0.2 if lane == 0 else blow.after_seconds):
                 return
-            process, _ = self._start()
-            self._strike(process, blow)
+            process, said = self._start()
+            self._strike(process, said, blow)
 
-    def _strike(self, process: subprocess.Popen[bytes], blow: Blow) -> None:
+    def _strike(self, process: subprocess.Popen[bytes], said: Path, blow: Blow) -> None:
+        words = said.with_suffix(".err")
+        while process.poll() is None and self.at_work not in words.read_bytes():
+            time.sleep(0.05)
+        self.begun.set()
         if self._ended(process, blow.after_seconds):
             return
         match blow.ending:
@@ -118,19 +143,19 @@ class Ordeal:
                 process.send_signal(signal.SIGSTOP)
                 self.over.wait(blow.frozen_seconds)
                 process.send_signal(signal.SIGCONT)
-                self._ended(process, blow.after_seconds)
+                self._ended(process, LEFT_ALONE)
                 process.kill()
             case "leave alone":
-                self._ended(process, self.storm.seconds)
+                self._ended(process, LEFT_ALONE)
                 process.kill()
-        if not self._ended(process, LEAVES_WITHIN):
-            process.kill()
+        self._ended(process, LEAVES_WITHIN)
+        process.kill()
         process.wait()
 
     def _ended(self, process: subprocess.Popen[bytes], seconds: float) -> bool:
         """Whether it ended by itself within the time, or before the storm did."""
         deadline = time.monotonic() + seconds
-        while process.poll() is None and time.monotonic() < deadline:
+        while process.poll() is None and time.monotonic() < deadline and not self.over.is_set():
             time.sleep(0.05)
         return process.poll() is not None
 
@@ -149,6 +174,3 @@ class Ordeal:
                 start_new_session=True,
             )
         return process, said
-
-
-Start = Callable[..., Path]

@@ -25,14 +25,12 @@ from bench.counting import Score, duplicates, lost, score
 from bench.findings import Findings, last_deadline
 from bench.ordeal import Door, Ordeal
 from bench.rows import write_manifest
-from bench.storm import Storm
+from bench.storm import BUSY_SHARE, SLOTS, WINDOW, Storm
 from reelbatch.cli.emulated import EmulatedFal
 from reelbatch.cli.prefect_home import take_home
 from reelbatch.cli.prefect_server import OwnServer
 
 START_TIMEOUT, RUN_TIMEOUT, GRACE = 8.0, 6.0, 4.0
-SLOTS, WINDOW, BUSY_SHARE = 8, 12, 0.5
-"""The batch would take half of the storm, were it calm; not all of it is submitted at once."""
 ONE_STORM = threading.Lock()
 """Of several seeds; one batch's calm may pass while the next one's storm blows."""
 MOST_ROUNDS = 20
@@ -101,8 +99,7 @@ def totals_of(said: Path) -> Totals:
 
 def judged(ordeal: Ordeal) -> Score:
     submissions = ordeal.door.submissions()
-    struck = ", ".join(f"{fault} {n}" for fault, n in sorted(ordeal.strikes.items()) if n)
-    print(f"  {ordeal.started} processes; struck: {struck}", file=sys.stderr)
+    print(f"  {ordeal}", file=sys.stderr)
     found = Findings.of(ordeal.folder, submissions, ordeal.door)
     result = score(
         submissions,

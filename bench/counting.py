@@ -80,7 +80,7 @@ def lost(
 
 
 def is_good(one: Submission) -> bool:
-    return one["status_code"] == 200
+    return bool(one["status_code"] == 200)
 
 
 def by_job(submissions: Sequence[Submission]) -> dict[str, list[Submission]]:

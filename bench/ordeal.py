@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -33,6 +34,7 @@ class Door:
     def __init__(self, fal: EmulatedFal, ca_file: str | None = None) -> None:
         verify: Any = ca_file or True
         url = f"{fal.queue_url}/_emulator"
+        self._root = fal.queue_url
         self._since = time.monotonic()
         self._client = httpx.Client(base_url=url, timeout=60, verify=verify, trust_env=False)
 
@@ -59,7 +61,8 @@ class Door:
         self._client.post("/lock" if locked else "/unlock").raise_for_status()
 
     def content(self, url: str) -> bytes:
-        return self._client.get(url).raise_for_status().content
+        """A made video, whatever name of fal's its URL has."""
+        return self._client.get(self._root + urlsplit(url).path).raise_for_status().content
 
 
 @dataclass(kw_only=True)
@@ -79,6 +82,10 @@ class Ordeal:
     strikes: Counter[str] = field(default_factory=Counter)
     begun: threading.Event = field(default_factory=threading.Event)
     over: threading.Event = field(default_factory=threading.Event)
+
+    def __str__(self) -> str:
+        struck = ", ".join(f"{fault} {n}" for fault, n in sorted(self.strikes.items()) if n)
+        return f"{self.started} processes; struck: {struck}"
 
     def run(self) -> None:
         """The whole storm; afterwards nothing of it blows and no process is left."""

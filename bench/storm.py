@@ -22,6 +22,9 @@ RUNNER = (
     *("runner_server_error", "internal_error", "runner_scheduling_failure", "startup_timeout"),
 )
 
+SLOTS, WINDOW, BUSY_SHARE = 8, 12, 0.5
+"""The batch would take half of the storm, were it calm; not all of it is submitted at once."""
+
 WINDS: dict[str, tuple[tuple[str, float, dict[str, tuple[Any, ...]]], ...]] = {
     "submit": (
         ("accept_then_drop", 0.15, {}),

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCK := uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url --no-header --universal --quiet
 
-.PHONY: install demo test check lint types arrows promises format lock readme clean
+.PHONY: install demo test chaos check lint types arrows promises format lock readme clean
 
 install: .venv/installed
 
@@ -16,6 +16,10 @@ demo: install
 
 test: install
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+
+# One random storm of two minutes; STORM="--seed 7 --jobs 120 --seconds 25" chooses another.
+chaos: install
+	@$(BIN)/python -m bench.chaos $(STORM)
 
 check: lint types arrows promises
 

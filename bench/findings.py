@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from bench.counting import Submission, is_good, prompt_of
 from bench.ordeal import Door
 from bench.rows import prompts
 from reelbatch.archive.sidecar import Sidecar
 from reelbatch.errors import Permanent
+from reelbatch.jobs import State
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,14 +22,21 @@ class Findings:
 
     archived: frozenset[str]
     damaged: Mapping[str, str]
-    states: Mapping[str, str]
+    states: Mapping[str, State]
 
     @property
     def in_doubt(self) -> frozenset[str]:
-        return frozenset(one for one, state in self.states.items() if state == "in_doubt")
+        return frozenset(one for one, state in self.states.items() if state is State.IN_DOUBT)
 
     @classmethod
-    def of(cls, folder: Path, submissions: Sequence[Submission], door: Door) -> Findings:
+    def of(
+        cls,
+        folder: Path,
+        submissions: Sequence[Submission],
+        states: Mapping[str, State],
+        door: Door,
+    ) -> Findings:
+        """`states` by row id, as the ledger has them."""
         rows = prompts(folder / "storm.csv")
         made = {one["request_id"]: one for one in submissions if is_good(one)}
         index = index_of(folder)
@@ -47,7 +51,7 @@ class Findings:
         return cls(
             archived=frozenset(prompt for prompt, why in verdicts.items() if why is None),
             damaged={prompt: why for prompt, why in verdicts.items() if why},
-            states={rows[row_id]: state for row_id, state in states_of(folder).items()},
+            states={rows[row_id]: state for row_id, state in states.items()},
         )
 
 
@@ -91,21 +95,3 @@ def index_of(folder: Path) -> dict[str, dict[str, str]]:
         return {}
     with path.open(newline="", encoding="utf-8-sig") as file:
         return {line["row_id"]: line for line in csv.DictReader(file)}
-
-
-def states_of(folder: Path) -> dict[str, str]:
-    """What the ledger says of each row."""
-    with closing(sqlite3.connect(folder / "ledger.db")) as ledger:
-        found: list[tuple[str, Any]] = ledger.execute("SELECT row_id, state FROM jobs").fetchall()
-    return dict(found)
-
-
-def last_deadline(folder: Path) -> datetime:
-    """Until when the ledger's doubts may still show themselves in fal's list."""
-    query = (
-        "SELECT max(deadline_at) FROM attempts JOIN jobs ON jobs.attempt_id = attempts.id "
-        "WHERE jobs.state = 'in_doubt'"
-    )
-    with closing(sqlite3.connect(folder / "ledger.db")) as ledger:
-        (last,) = ledger.execute(query).fetchone()
-    return datetime.fromisoformat(last or "1970-01-01").replace(tzinfo=UTC)

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,8 @@ class Ordeal:
                 process.send_signal(signal.SIGSTOP)
                 self.over.wait(blow.frozen_seconds)
                 process.send_signal(signal.SIGCONT)
-                self._ended(process, LEFT_ALONE)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(LEFT_ALONE)
                 process.kill()
             case "leave alone":
                 self._ended(process, LEFT_ALONE)

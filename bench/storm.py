@@ -156,7 +156,7 @@ class Storm:
         )
         while True:
             ending = luck.choice(endings)
-            frozen = luck.choice((0.5, 2.0, 12.0)) if ending == "freeze" else 0.0
+            frozen = luck.choice((0.5, 2.0, 12.0, 50.0)) if ending == "freeze" else 0.0
             yield Blow(after_seconds=luck.uniform(0.1, 6.0), ending=ending, frozen_seconds=frozen)
 
 

@@ -14,7 +14,7 @@ from reelbatch.jobs import State
 from reelbatch.ledger import Ledger
 from reelbatch.ledger.schema import accounts, attempts, batches, jobs
 
-NOTHING = Decimal(0)
+NOTHING = Decimal("0.00")
 
 
 def states_of(ledger: Ledger) -> dict[str, State]:
@@ -58,6 +58,6 @@ def _wrong_totals(
     spent = sum((one["cost_usd"] or NOTHING for one in booked), NOTHING)
     reserved = sum((one["reserved_usd"] for one in booked), NOTHING)
     for total in totals:
-        held = (total["spent_usd"], total["reserved_usd"])
-        if held != (spent, reserved):
-            yield f"{total['id']} says {held}, its attempts ({spent}, {reserved})"
+        if (total["spent_usd"], total["reserved_usd"]) != (spent, reserved):
+            says = f"{total['spent_usd']} spent, {total['reserved_usd']} reserved"
+            yield f"{total['id']} says {says}; its attempts say {spent} spent, {reserved} reserved"

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -56,6 +63,11 @@ class Settings(BaseSettings):
     budget: Dollars | None = None
     budget_per_day: Dollars | None = None
     price: Dollars | None = None
+    collect: Literal["poll", "webhook"] = "poll"
+    webhook_url: str | None = None
+    webhook_host: str = "127.0.0.1"
+    webhook_port: Annotated[int, Field(ge=0, le=65535)] = 8700
+    webhook_jwks_url: str | None = None
     start_timeout: Annotated[float, Field(gt=0.1)] = 7200.0
     run_timeout: Positive = 1800.0
     in_doubt_grace: Annotated[float, Field(ge=0)] = 900.0
@@ -80,12 +92,30 @@ class Settings(BaseSettings):
         """A trailing newline in the key gives 401 at fal (fal.md, section 2)."""
         return (value.strip() or None) if isinstance(value, str) else value
 
-    @field_validator("fal_queue_url", "fal_rest_url", "fal_cdn_url", "fal_api_url")
+    @field_validator(
+        "fal_queue_url",
+        "fal_rest_url",
+        "fal_cdn_url",
+        "fal_api_url",
+        "webhook_url",
+        "webhook_jwks_url",
+    )
     @classmethod
-    def _https_or_loopback(cls, value: str) -> str:
+    def _https_or_loopback(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
         if not is_https(value) and not is_loopback(value):
             raise ValueError("must be https (http is for loopback only)")
         return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _webhooks_have_a_target(self) -> Settings:
+        if self.collect == "webhook" and self.webhook_url is None:
+            raise ValueError(
+                "REELBATCH_COLLECT=webhook wants REELBATCH_WEBHOOK_URL, the public address of "
+                "`reelbatch serve`"
+            )
+        return self
 
     @property
     def on_loopback(self) -> bool:
@@ -106,6 +136,11 @@ class Settings(BaseSettings):
     def pace_per_second(self) -> float | None:
         """Submissions a second for the account; None is unlimited."""
         return self.submit_rate or (None if self.on_loopback else 10.0)
+
+    @property
+    def jwks_url(self) -> str:
+        """Where fal publishes the keys it signs webhooks with."""
+        return self.webhook_jwks_url or f"{self.fal_rest_url}/.well-known/jwks.json"
 
     @property
     def ledger_url(self) -> str:
@@ -169,9 +204,14 @@ def for_manifest(
 def _faults(error: ValidationError) -> str:
     """Names and reasons only: a value might be a secret."""
     return "; ".join(
-        f"{_name(str(fault['loc'][0]))}: {fault['msg'].removeprefix('Value error, ')}"
+        ": ".join([*_names(fault["loc"]), fault["msg"].removeprefix("Value error, ")])
         for fault in error.errors(include_input=False, include_url=False)
     )
+
+
+def _names(loc: tuple[int | str, ...]) -> list[str]:
+    """The setting's variable; what concerns several settings names them itself."""
+    return [_name(str(loc[0]))] if loc else []
 
 
 def _name(field: str) -> str:

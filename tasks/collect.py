@@ -9,7 +9,6 @@ import asyncio
 import time
 from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, assert_never
 
 from reelbatch.errors import Permanent, Transient
@@ -24,30 +23,21 @@ from reelbatch.fal.answers import (
     Submission,
 )
 from reelbatch.fal.endpoints import ENDPOINTS
-from reelbatch.fal.error_types import Family
 from reelbatch.jobs import JobId, RequestId, State
-from reelbatch.ledger import images, reading, results
+from reelbatch.ledger import reading, results
 from reelbatch.ledger.answers import Why
 from reelbatch.ledger.results import Charge, Ending
-from reelbatch.run.entries import good_of
 from reelbatch.run.polling import Overdue
 from reelbatch.run.run import Run
+from reelbatch.run.settling import is_permanent, settle
+from tasks.listen import heard
 from tasks.lost import COUNTS_AFTER, found_again
 
 LOOK_AGAIN_SECONDS = 2.0
 OUR_CANCEL = frozenset({CancelAnswer.REMOVED, CancelAnswer.REQUESTED, CancelAnswer.NOT_FOUND})
 """After these a 404 is fal's word that it is gone; after ALREADY_COMPLETED it is a flake."""
-IMAGE_NOT_LOADED = frozenset({"file_download_error", "image_load_error"})
 
 Job = Mapping[str, Any]
-
-ENDINGS: dict[Family, Ending] = {
-    Family.TRANSIENT: "transient",
-    Family.THROTTLED: "transient",
-    Family.FLAKE: "transient",
-    Family.START_TIMEOUT: "start_timeout",
-    Family.CANCELLED: "cancelled",
-}
 
 
 async def collect(run: Run, job_id: JobId, *, left_behind: bool = False) -> State:
@@ -57,6 +47,11 @@ async def collect(run: Run, job_id: JobId, *, left_behind: bool = False) -> Stat
     back when this process is leaving, or may not ask fal about this request.
     """
     try:
+        if run.listens and not left_behind:
+            state = await heard(run, job_id)
+            if state is not State.SUBMITTED:
+                return state
+            left_behind = True
         return await _collect(run, job_id, left_behind=left_behind)
     except Permanent as error:
         run.warnings.append(f"job {job_id} stays at fal: {error}")
@@ -73,14 +68,14 @@ async def _collect(run: Run, job_id: JobId, *, left_behind: bool) -> State:
         if state := await _cancel(run, job, submission):
             return state
         patient = True
-    unheard_of, heard = job["gone_since"] is not None, asyncio.Event()
+    unheard_of, spoke = job["gone_since"] is not None, asyncio.Event()
     while not run.leaving.is_set():
-        heard.clear()
+        spoke.clear()
         ending = await run.poller.finished(
-            submission, age=_age(job), at_once=left_behind, patient=patient, heard=heard
+            submission, age=_age(job), at_once=left_behind, patient=patient, heard=spoke
         )
         left_behind = True
-        if unheard_of and heard.is_set():
+        if unheard_of and spoke.is_set():
             await run.book(results.back, run.ledger, job["attempt_id"])
             unheard_of = False
         match ending:
@@ -126,10 +121,8 @@ async def _result(
         await asyncio.sleep(error.retry_after or LOOK_AGAIN_SECONDS)
         return None
     match answer:
-        case GoodResult():
-            return await _good(run, job, answer, seconds)
-        case FailedResult():
-            return await _failed(run, job, answer)
+        case GoodResult() | FailedResult():
+            return await _settled(run, job, answer, seconds)
         case NotYet():
             await asyncio.sleep(LOOK_AGAIN_SECONDS)
             return None
@@ -139,58 +132,24 @@ async def _result(
             assert_never(never)
 
 
-async def _good(run: Run, job: Job, answer: GoodResult, seconds: float | None) -> State:
-    good = good_of(answer, inference_seconds=seconds)
-    price = run.prices.of(job["endpoint_id"])
-    settled = await run.book(results.settle_good, run.ledger, job["attempt_id"], good, price)
-    run.gate.place_freed()
-    run.heard("good")
-    if not settled:
-        run.mine.discard(job["id"])
-        return await _stands(run, job)
-    run.mine.add(job["id"])
-    return State.COMPLETED
-
-
-async def _failed(run: Run, job: Job, answer: FailedResult) -> State:
-    failure = answer.failure
-    if failure.error_type in IMAGE_NOT_LOADED and job["image_sha256"] and await _reload(run, job):
-        ending: Ending = "transient"
-    else:
-        ending = ENDINGS.get(failure.family, "permanent")
-    why = Why(
-        error_type=failure.error_type, message=failure.message, http_status=failure.http_status
-    )
-    await run.book(
-        results.settle_failed,
+async def _settled(
+    run: Run, job: Job, answer: GoodResult | FailedResult, seconds: float | None
+) -> State:
+    settled = await run.book(
+        settle,
         run.ledger,
         job["attempt_id"],
-        why,
-        ending=ending,
-        charge=charge_of(answer),
-        price=run.prices.of(job["endpoint_id"]),
+        answer,
+        run.prices.of(job["endpoint_id"]),
+        inference_seconds=seconds,
     )
     run.gate.place_freed()
-    if ending == "permanent":
-        run.heard(failure.error_type)
-    return await _stands(run, job)
-
-
-def charge_of(answer: FailedResult) -> Charge:
-    """5xx is never billed; a 4xx may be, unless fal says 0 units (fal.md, section 5)."""
-    status = answer.failure.http_status or 0
-    if status >= 500 or status == 499 or answer.billable_units == Decimal(0):
-        return "none"
-    return "maybe"
-
-
-async def _reload(run: Run, job: Job) -> bool:
-    """fal could not load an image we uploaded: forget the upload, once a job."""
-    location = job["image_location"] or ""
-    if location.startswith(("http://", "https://")) or job["transient_failures"]:
-        return False
-    await run.book(images.forget_upload, run.ledger, run.settings.account_id, job["image_sha256"])
-    return True
+    if isinstance(answer, GoodResult):
+        run.heard("good")
+    elif is_permanent(answer):
+        run.heard(answer.failure.error_type)
+    (run.mine.add if settled.by_us else run.mine.discard)(job["id"])
+    return settled.state
 
 
 async def _missing(run: Run, job: Job) -> State | None:
@@ -212,7 +171,7 @@ async def _found_or_lost(run: Run, job: Job) -> State | None:
         await asyncio.sleep(error.retry_after or LOOK_AGAIN_SECONDS)
         return None
     if found:
-        return await _good(run, job, found, None)
+        return await _settled(run, job, found, None)
     said = "fal no longer knows the request."
     return await _end(run, job, "result_lost", said, "permanent", "lost")
 

@@ -37,6 +37,11 @@ async def settled_doubts(run: Run) -> AsyncIterator[int]:
     pause = FIRST_PAUSE_SECONDS
     while not run.leaving.is_set():
         open_doubts = await run.book(doubts.doubts_of, run.ledger, run.batch.id)
+        if cleared := run.doubted - {doubt.job_id for doubt in open_doubts}:
+            # A webhook, or another process, was first.
+            run.doubted.clear()
+            yield len(cleared)
+            continue
         if not open_doubts:
             return
         is_last = datetime.now(UTC) >= end
@@ -44,6 +49,7 @@ async def settled_doubts(run: Run) -> AsyncIterator[int]:
         if run.request.in_doubt == "resubmit" and (is_last or lists != "unread"):
             settled += await _send_again(run)
         if settled:
+            run.doubted.clear()
             yield settled
             continue
         if is_last or lists == "forbidden":

@@ -134,7 +134,10 @@ async def _advance(run: Run, job_id: JobId, state: State) -> None:
                 state = await archive(run, job_id)
                 if state is State.COMPLETED:
                     break
-            case State.IN_DOUBT | State.ARCHIVED | State.FAILED | State.CANCELLED:
+            case State.IN_DOUBT:
+                run.doubted.add(job_id)
+                break
+            case State.ARCHIVED | State.FAILED | State.CANCELLED:
                 break
             case never:
                 assert_never(never)

@@ -25,9 +25,8 @@ from reelbatch.jobs import RequestId
 from reelbatch.ledger import results, strays
 from reelbatch.ledger.answers import Why
 from reelbatch.ledger.results import Charge, Ending
-from reelbatch.run.entries import good_of
 from reelbatch.run.run import Run
-from tasks.collect import charge_of
+from reelbatch.run.settling import settle
 from tasks.lost import COUNTS_AFTER
 
 REMOVED = (CancelAnswer.REMOVED, CancelAnswer.NOT_FOUND)
@@ -61,13 +60,9 @@ async def _settle(run: Run, attempt: RowMapping) -> None:
 async def _book(run: Run, attempt: RowMapping, submission: Submission) -> None:
     output = ENDPOINTS[attempt["endpoint_id"]].output
     match await run.fal.result(submission, output=output):
-        case GoodResult() as answer:
+        case GoodResult() | FailedResult() as answer:
             price = run.prices.of(attempt["endpoint_id"])
-            good = good_of(answer)
-            await run.book(results.settle_good, run.ledger, attempt["id"], good, price)
-        case FailedResult() as answer:
-            why = Why(error_type=answer.failure.error_type, message=answer.failure.message)
-            await _failed(run, attempt, why, "permanent", charge_of(answer))
+            await run.book(settle, run.ledger, attempt["id"], answer, price)
         case NotYet() | Gone():
             return
 

@@ -109,6 +109,7 @@ async def _post(run: Run, job: Job, claimed: Claimed, body: Mapping[str, Any]) -
             body,
             token=claimed.token,
             start_timeout_seconds=run.settings.start_timeout,
+            webhook_url=run.webhook_url(claimed.token),
         )
         state = await _write_down(run, job, claimed, outcome)
         answered = True

@@ -13,6 +13,7 @@ from reelbatch.cli.plan import plan
 from reelbatch.cli.reconcile import reconcile
 from reelbatch.cli.retry import retry
 from reelbatch.cli.run import run
+from reelbatch.cli.serve import serve
 from reelbatch.cli.show import show
 from reelbatch.cli.status import status
 from reelbatch.cli.status_codes import EPILOG, LOOKING_EPILOG, RECONCILE_EPILOG
@@ -34,6 +35,7 @@ for command in (run, status, retry):
 for looking in (plan, show, init):
     app.command(epilog=LOOKING_EPILOG)(looking)
 app.command(epilog=RECONCILE_EPILOG)(reconcile)
+app.command()(serve)
 app.command()(emulator)
 app.add_typer(ledger_commands, name="ledger")
 

@@ -33,6 +33,10 @@ SubmitRate = Annotated[
     float | None,
     typer.Option(metavar="PER_S", help="Submissions a second.", show_default="10"),
 ]
+Collect = Annotated[
+    str | None,
+    typer.Option(metavar="poll|webhook", help="How results are learned of.", show_default="poll"),
+]
 Where = Annotated[
     list[str] | None,
     typer.Option(metavar="COLUMN=VALUE", help="Only these rows; repeat it to narrow."),

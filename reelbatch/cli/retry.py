@@ -14,6 +14,7 @@ def retry(
     budget: o.Budget = None,
     price: o.Price = None,
     max_in_flight: o.MaxInFlight = None,
+    collect: o.Collect = None,
     keep_going: o.KeepGoing = False,
     emulated: o.Emulated = False,
     yes: o.Yes = False,
@@ -28,6 +29,7 @@ def retry(
         budget_usd=budget,
         price_usd=price,
         max_in_flight=max_in_flight,
+        collect=collect,
         keep_going=keep_going,
         where=where or [],
     )

@@ -208,6 +208,19 @@ def jobs_with_handles(ledger: Ledger, job_ids: Sequence[str]) -> dict[str, RowMa
     return {row["id"]: row for row in found}
 
 
+def job_of_attempt(ledger: Ledger, attempt_id: str) -> RowMapping:
+    """The job that an attempt was made for."""
+    with ledger.reading() as tx:
+        return tx.execute(_JOB_OF_ATTEMPT, {"attempt_id": attempt_id}).mappings().one()
+
+
+_JOB_OF_ATTEMPT = (
+    select(jobs)
+    .join(attempts, attempts.c.job_id == jobs.c.id)
+    .where(attempts.c.id == bindparam("attempt_id"))
+)
+
+
 def states_of(ledger: Ledger, job_ids: Sequence[str]) -> dict[str, State]:
     """Where these jobs stand; for those that wait for somebody else's work."""
     found: dict[str, State] = {}

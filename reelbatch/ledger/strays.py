@@ -99,6 +99,11 @@ def adopt(ledger: Ledger, stray: Stray, handle: Accepted, price: Decimal) -> boo
     lost = _lost_attempt(ledger, stray)
     if lost is not None:
         return answers.accepted(ledger, lost, handle)
+    return adopt_beside(ledger, stray, handle, price)
+
+
+def adopt_beside(ledger: Ledger, stray: Stray, handle: Accepted, price: Decimal) -> bool:
+    """Make it an attempt of its own, whatever the job's other attempts are."""
     with ledger.writing() as tx:
         account = lock_account_of_job(tx, stray.job_id)
         if answers.belongs_to_another(tx, handle.request_id):

@@ -67,6 +67,11 @@ class GenerateRequest(BaseModel):
     submit_rate: Annotated[float, Field(gt=0)] | None = Field(
         default=None, title="Submissions a second", description="For the whole account."
     )
+    collect: Literal["poll", "webhook"] | None = Field(
+        default=None,
+        title="Collect by",
+        description="poll, or webhook where `reelbatch serve` runs. Empty: as the worker is set.",
+    )
     in_doubt: Literal["auto", "hold", "resubmit"] = Field(
         default="auto",
         title="Submissions in doubt",
@@ -82,5 +87,6 @@ class GenerateRequest(BaseModel):
             "price": self.price_usd,
             "max_in_flight": self.max_in_flight,
             "submit_rate": self.submit_rate,
+            "collect": self.collect,
         }
         return {name: value for name, value in flags.items() if value is not None}

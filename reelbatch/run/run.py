@@ -30,6 +30,7 @@ from reelbatch.run.gate import Gate
 from reelbatch.run.polling import Poller
 from reelbatch.run.prices import Prices
 from reelbatch.run.request import GenerateRequest
+from reelbatch.run.run_times import RunTimes
 from reelbatch.run.stopping import StopReason
 
 P = ParamSpec("P")
@@ -73,6 +74,8 @@ class Run:
     """Jobs as this process has just read or written them; the next stage takes them from here."""
     mine: set[str] = field(default_factory=set)
     """Jobs that this process has submitted or settled, and therefore sees through."""
+    doubted: set[str] = field(default_factory=set)
+    """Jobs this process has seen in doubt and not gone on with since."""
     unsubmitted: int = 0
     """Jobs of the shards taken up that have not been submitted yet."""
     driving: set[str] = field(default_factory=set)
@@ -81,6 +84,8 @@ class Run:
     """Jobs between their claim and the answer to their POST, or in line for a claim."""
     waiting_for_archive: int = 0
     manifest_keys: list[str] = field(default_factory=list)
+    webhook_waits: RunTimes = field(default_factory=RunTimes)
+    """From a submission to its webhook."""
     archive_refusals: int = 0
     first_answers: list[str] = field(default_factory=list)
     image_urls: dict[str, asyncio.Task[str]] = field(default_factory=dict)
@@ -137,6 +142,17 @@ class Run:
             grace=timedelta(seconds=self.settings.in_doubt_grace),
             fal_answers=self.fal_answers,
         )
+
+    @property
+    def listens(self) -> bool:
+        """Whether results are expected by webhook, and polled only when none came."""
+        return self.settings.collect == "webhook"
+
+    def webhook_url(self, token: str) -> str | None:
+        """Where fal tells that this request has ended."""
+        if not self.listens:
+            return None
+        return f"{self.settings.webhook_url}/webhooks/fal/{token}"
 
     def submitted_one(self) -> None:
         """A job of a running shard needs no place any more."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.acceptance.conftest import World, cats
-from tests.acceptance.test_stopping import as_if_later, until_accepted
+from tests.acceptance.test_stopping import until_accepted
 
 
 @pytest.mark.parametrize("end", ["interrupted", "killed"])
@@ -18,7 +18,7 @@ def test_an_interrupted_fresh_is_carried_on_by_the_next(world: World, end: str) 
     until_accepted(world, 8)
     if end == "killed":
         running.kill()
-        as_if_later(world)
+        world.a_minute_passes()
     else:
         running.interrupt()
         assert running.finish().code == 4

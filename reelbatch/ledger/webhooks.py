@@ -1,0 +1,85 @@
+"""What a webhook's token finds: the attempt it was made for, whatever we knew of it before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sqlalchemy import RowMapping, select
+
+from reelbatch.ledger import answers, strays
+from reelbatch.ledger.answers import Accepted
+from reelbatch.ledger.engine import Ledger, now
+from reelbatch.ledger.schema import accounts, attempts, jobs
+from reelbatch.ledger.strays import Stray
+from reelbatch.ledger.writing import change
+
+HandleOf = Callable[[str, str], Accepted]
+"""fal's handle on a request, from its endpoint and its id."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heard:
+    """The attempt a call belongs to, as it is now."""
+
+    attempt_id: str
+    job_id: str
+    endpoint_id: str
+    handle: Accepted
+    price: Decimal
+    outcome: str | None
+
+    @property
+    def is_settled(self) -> bool:
+        return self.outcome in ("good", "failed")
+
+
+def heard(ledger: Ledger, token: str, request_id: str, handle_of: HandleOf) -> Heard | None:
+    """fal has ended this request. None for a token that is not ours.
+
+    It may come before our submit response, and then this is how we learn the request's id. A
+    second request on one token is a stray: the first result wins, and both are booked.
+    """
+    with ledger.writing() as tx:
+        sent = tx.execute(_BY_TOKEN.where(attempts.c.token == token)).mappings().first()
+        if sent is None:
+            return None
+        change(tx, accounts, sent["account_id"], last_webhook_at=now(tx))
+    handle = handle_of(sent["endpoint_id"], request_id)
+    if sent["request_id"] is None:
+        answers.accepted(ledger, sent["id"], handle)
+    return _held(ledger, sent, handle) or _astray(ledger, sent, handle)
+
+
+_BY_TOKEN = select(
+    attempts, jobs.c.account_id, jobs.c.endpoint_id
+).join(jobs, jobs.c.id == attempts.c.job_id)  # fmt: skip
+
+
+def _held(ledger: Ledger, sent: RowMapping, handle: Accepted) -> Heard | None:
+    with ledger.reading() as tx:
+        of_request = attempts.c.request_id == handle.request_id
+        found = tx.execute(select(attempts).where(of_request)).mappings().first()
+    if found is None:
+        return None
+    return Heard(
+        attempt_id=found["id"],
+        job_id=found["job_id"],
+        endpoint_id=sent["endpoint_id"],
+        handle=handle,
+        price=found["reserved_usd"],
+        outcome=found["outcome"],
+    )
+
+
+def _astray(ledger: Ledger, sent: RowMapping, handle: Accepted) -> Heard | None:
+    stray = Stray(
+        request_id=handle.request_id,
+        job_id=sent["job_id"],
+        endpoint_id=sent["endpoint_id"],
+        sent_at=sent["claimed_at"],
+    )
+    price = sent["reserved_usd"] or sent["cost_usd"] or Decimal(0)
+    strays.adopt_beside(ledger, stray, handle, price)
+    return _held(ledger, sent, handle)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import RowMapping
@@ -12,7 +13,7 @@ from reelbatch.cli.asking import confirm
 from reelbatch.cli.session import session, tell
 from reelbatch.config import DOWNLOAD_CAP_BYTES, Settings
 from reelbatch.errors import Permanent, Refused, Transient
-from reelbatch.fal.answers import GoodResult
+from reelbatch.fal.answers import GoodResult, NotYet, ResultAnswer
 from reelbatch.fal.client import Fal, open_fal
 from reelbatch.fal.endpoints import ENDPOINTS
 from reelbatch.jobs import JobId, RowId
@@ -26,6 +27,9 @@ from reelbatch.run.opening import downloader_for
 from reelbatch.run.prices import Prices, read_prices
 from reelbatch.run.request import GenerateRequest
 from reelbatch.run.totals import Totals
+
+PAUSES_SECONDS = (1.0, 2.0)
+"""Between the times that fal is asked about one request."""
 
 
 def retry_batch(
@@ -46,7 +50,8 @@ def retry_batch(
             f"Try {len(chosen)} failed takes of {batch.name} again, and pay for them?",
             yes=yes or emulated,
         )
-        asyncio.run(settle_what_fal_holds(at_hand.settings, at_hand.ledger, chosen))
+        unknown = asyncio.run(settle_what_fal_holds(at_hand.settings, at_hand.ledger, chosen))
+        chosen = _without(unknown, chosen)
         retrying.put_back(at_hand.ledger, chosen)
         batches.set_mark(at_hand.ledger, batch.id, None)
         settings = at_hand.settings.model_copy(update={"archive": batch.archive})
@@ -55,38 +60,86 @@ def retry_batch(
         return tell(request, handover, at_hand.server, as_json=as_json)
 
 
+def _without(unknown: Collection[JobId], chosen: Sequence[JobId]) -> list[JobId]:
+    """Raises Refused where nothing is left."""
+    rest = [job_id for job_id in chosen if job_id not in unknown]
+    said = f"fal does not say now what became of {len(unknown)} takes that were paid"
+    if not rest:
+        raise Refused(f"{said}; nothing was submitted.", advice="Say it again later.")
+    if unknown:
+        print(f"{said}: they stay as they are. Say it again later.", file=sys.stderr)
+    return rest
+
+
 async def settle_what_fal_holds(
     settings: Settings, ledger: Ledger, job_ids: Sequence[JobId]
-) -> None:
-    """What was paid and failed on the way home is collected before it is paid again."""
+) -> set[JobId]:
+    """What was paid and failed on the way home is collected before it is paid again.
+
+    Returns the jobs with a paid request of which nothing certain could be learned.
+    """
     downloader = downloader_for(settings)
     async with open_fal(settings) as fal:
         prices = await read_prices(settings, fal)
-        for job_id in job_ids:
-            job = reading.job(ledger, job_id)
-            if job["request_id"]:
-                await _ask_once_more(fal, ledger, job, prices, downloader)
+        asked = {
+            job_id: await _settled(fal, ledger, job_id, prices, downloader) for job_id in job_ids
+        }
+    return {job_id for job_id, is_certain in asked.items() if not is_certain}
 
 
-async def _ask_once_more(
-    fal: Fal, ledger: Ledger, job: RowMapping, prices: Prices, downloader: Downloader
-) -> None:
-    handle = fal.submission(job["endpoint_id"], job["request_id"])
-    try:
-        answer = await fal.result(handle, output=ENDPOINTS[job["endpoint_id"]].output)
-    except (Transient, Permanent):
-        return
-    if isinstance(answer, GoodResult):
-        good = good_of(answer, inference_seconds=job["inference_seconds"])
-        if job["output_url"] is None or _is_there(downloader, good):
-            results.settle_good(ledger, job["attempt_id"], good, prices.of(job["endpoint_id"]))
+async def _settled(
+    fal: Fal, ledger: Ledger, job_id: JobId, prices: Prices, downloader: Downloader
+) -> bool:
+    """Ask for every request of the job, the newest first; False where a paid one stays unknown."""
+    job, is_certain = reading.job(ledger, job_id), True
+    for attempt in reversed(reading.attempts_of(ledger, job_id)):
+        try:
+            good = await _result_of(fal, job, attempt, downloader)
+        except Transient:
+            is_certain = is_certain and not attempt["cost_usd"]
+            continue
+        if good is not None:
+            results.settle_good(ledger, attempt["id"], good, prices.of(job["endpoint_id"]))
+            return True
+    return is_certain
+
+
+async def _result_of(
+    fal: Fal, job: RowMapping, attempt: RowMapping, downloader: Downloader
+) -> Good | None:
+    """A good result that can be had now. Raises Transient where nothing is known."""
+    if not attempt["request_id"]:
+        return None
+    answer = await _ask(fal, job["endpoint_id"], attempt["request_id"])
+    if not isinstance(answer, GoodResult):
+        return None
+    good = good_of(answer, inference_seconds=attempt["inference_seconds"])
+    return good if job["output_url"] is None or _is_there(downloader, good) else None
+
+
+async def _ask(fal: Fal, endpoint_id: str, request_id: str) -> ResultAnswer:
+    """Raises Transient where fal does not answer, several times, or is not done with it."""
+    handle, output = fal.submission(endpoint_id, request_id), ENDPOINTS[endpoint_id].output
+    for pause in (*PAUSES_SECONDS, None):
+        try:
+            answer = await fal.result(handle, output=output)
+            break
+        except Permanent as error:
+            raise Transient(error.message) from error
+        except Transient:
+            if pause is None:
+                raise
+            await asyncio.sleep(pause)
+    if isinstance(answer, NotYet):
+        raise Transient("fal is not done with it.")
+    return answer
 
 
 def _is_there(downloader: Downloader, good: Good) -> bool:
-    """A video that was lost once is believed when it is seen."""
+    """A video that was lost once is believed when it is seen. Raises Transient: nobody knows."""
     try:
         found = downloader.get(good.output_url, cap_bytes=DOWNLOAD_CAP_BYTES)
         check_video(found.content, expected_bytes=good.output_bytes)
-    except (Transient, Permanent):
+    except Permanent:
         return False
     return True

@@ -21,6 +21,7 @@ TOM = "tom,A cat,1"
 def few_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.archive.TRIES", 2)
     monkeypatch.setattr("tasks.archive.FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("reelbatch.cli.again.PAUSES_SECONDS", (0.01, 0.01))
 
 
 def long_ago(studio: Studio) -> None:
@@ -104,8 +105,9 @@ async def retry(studio: Studio) -> dict[str, State]:
     """As `reelbatch retry` does: ask fal, and only then put back in line."""
     async with studio.open() as run:
         failed = retrying.failed_jobs(studio.ledger, run.batch.id, [])
-        await settle_what_fal_holds(run.settings, studio.ledger, failed)
-        retrying.put_back(studio.ledger, [JobId(one) for one in failed])
+        unknown = await settle_what_fal_holds(run.settings, studio.ledger, failed)
+        again = [JobId(one) for one in failed if one not in unknown]
+        retrying.put_back(studio.ledger, again)
     return await studio.make()
 
 
@@ -129,3 +131,49 @@ async def test_a_lost_video_that_stays_lost_is_made_anew_when_asked(
     fal.break_("media_missing", times=1)
     assert await retry(studio) == {"tom": State.ARCHIVED}
     assert (studio.accepted, studio.job("tom")["cost_usd"]) == (2, Decimal("0.40"))
+
+
+@pytest.mark.parametrize(
+    "fault", ["result_flake", "result_in_progress", "result_dropped", "media_error"]
+)
+async def test_nothing_is_paid_again_while_fal_says_nothing_of_what_was_paid(
+    studio: Studio, fal: Emulator, fault: str
+) -> None:
+    await lose(studio, fal)
+    fal.mend()
+    fal.break_(fault)
+    assert await retry(studio) == {"tom": State.FAILED}
+    fal.mend()
+    assert await retry(studio) == {"tom": State.ARCHIVED}
+    assert studio.accepted == 1
+
+
+async def test_fal_is_asked_several_times_about_what_was_paid(
+    studio: Studio, fal: Emulator
+) -> None:
+    await lose(studio, fal)
+    fal.mend()
+    fal.break_("result_flake", times=2)
+    assert await retry(studio) == {"tom": State.ARCHIVED}
+    assert studio.accepted == 1
+
+
+async def test_every_request_that_is_held_is_asked_for_not_only_the_last(
+    studio: Studio, fal: Emulator
+) -> None:
+    """Lost, made anew when asked, and refused then: but the first one is back by now."""
+    fal.break_("media_missing", times=8)
+    studio.write(HEADER, TOM)
+    await studio.make()
+    long_ago(studio)
+    while studio.states() == {"tom": State.COMPLETED}:
+        await studio.make()
+    fal.mend()
+    fal.break_("media_missing", times=1)
+    fal.break_("model_refusal", with_={"billed": 0})
+    assert await retry(studio) == {"tom": State.FAILED}
+    fal.mend()
+    assert await retry(studio) == {"tom": State.ARCHIVED}
+    first, _ = studio.attempts("tom")
+    assert (studio.job("tom")["request_id"], studio.accepted) == (first["request_id"], 2)
+    assert studio.job("tom")["cost_usd"] == Decimal("0.20")

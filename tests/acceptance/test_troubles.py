@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.acceptance.conftest import World, cats
@@ -135,6 +137,7 @@ def test_a_post_that_may_have_been_lost_is_held_and_never_sent_again(world: Worl
     done = world.run("cats.csv")
     assert (done.code, done.json["archived"], done.json["in_doubt"]) == (3, 2, 1), done.text
     assert "up to $0.20 may have been paid" in done.stderr
+    assert re.search(r"from \d{4}-\d\d-\d\d \d\d:\d\d on a run can settle them", done.stderr)
     world.fal.mend()
     again = world.run("cats.csv")
     assert (again.code, again.json["in_doubt"], world.accepted) == (3, 1, 2), again.text

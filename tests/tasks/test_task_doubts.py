@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from reelbatch.jobs import State
-from reelbatch.ledger import Ledger
+from reelbatch.ledger import Ledger, claims
+from reelbatch.ledger.claims import Claimed
 from reelbatch.ledger.schema import accounts, attempts
 from tasks.doubts import settled_doubts
 from tests.parts.emulator import Emulator
@@ -129,6 +130,41 @@ async def test_a_post_that_is_never_answered_is_found_as_well(
     monkeypatch.setattr("reelbatch.fal.submit.GIVEN_UP_SECONDS", 0.3)
     fal.break_("accept_then_hang")
     studio.write(HEADER, TOM)
+    assert await run_to_its_end(studio) == {"tom": ARCHIVED}
+    assert (studio.accepted, len(studio.attempts("tom"))) == (1, 1)
+
+
+async def test_a_post_that_our_own_death_kept_back_is_absent_once_its_deadline_is_past(
+    studio: Studio, fal: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the claim and the POST: the ledger cannot know that nothing left."""
+    studio.write(HEADER, TOM, FELIX)
+    async with studio.open() as run:
+        tom = studio.job("tom")
+        claims.claim(studio.ledger, tom["id"], tom["arguments"], run.terms(tom["endpoint_id"]))
+    monkeypatch.setattr("reelbatch.ledger.answers.LATE", timedelta(0))
+    assert await run_to_its_end(studio) == {"tom": IN_DOUBT, "felix": ARCHIVED}
+    past_its_deadline(studio)
+    assert await run_to_its_end(studio) == {"tom": ARCHIVED, "felix": ARCHIVED}
+    assert [attempt["outcome"] for attempt in studio.attempts("tom")] == ["absent", "good"]
+    assert studio.accepted == 2
+
+
+async def test_a_post_whose_answer_our_own_death_kept_is_found(
+    studio: Studio, fal: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the POST and the commit: accepted, and nobody wrote it down."""
+    studio.write(HEADER, TOM)
+    async with studio.open() as run:
+        tom = studio.job("tom")
+        claim = claims.claim(
+            studio.ledger, tom["id"], tom["arguments"], run.terms(tom["endpoint_id"])
+        )
+        assert isinstance(claim, Claimed)
+        await run.fal.submit(
+            tom["endpoint_id"], tom["arguments"], token=claim.token, start_timeout_seconds=60
+        )
+    monkeypatch.setattr("reelbatch.ledger.answers.LATE", timedelta(0))
     assert await run_to_its_end(studio) == {"tom": ARCHIVED}
     assert (studio.accepted, len(studio.attempts("tom"))) == (1, 1)
 

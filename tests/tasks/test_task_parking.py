@@ -82,6 +82,31 @@ async def test_a_burst_of_429_costs_no_job(
     assert (studio.accepted, studio.calls["submit"]) == (6, 9)
 
 
+async def test_a_run_may_wait_until_the_account_is_topped_up(studio: Studio, fal: Emulator) -> None:
+    """As the deployments do, for six hours: nobody has to type the command again."""
+    studio.settings["locked_wait"] = 600
+    studio.write(HEADER, *SIX)
+    async with studio.open() as run:
+        fal.lock()
+        work = asyncio.create_task(studio.produce(run))
+        await async_wait_until(lambda: parked(run) == "locked", description="it is parked")
+        fal.unlock()
+        assert set((await work).values()) == {State.ARCHIVED}
+        assert run.stopped is None
+    assert studio.accepted == 6
+
+
+async def test_a_forbidden_model_parks_and_fails_nothing(studio: Studio, fal: Emulator) -> None:
+    """403 without a lock: the key may not do this now, and no row is to blame."""
+    fal.break_("json_error", with_={"status": 403})
+    studio.write(HEADER, *SIX)
+    async with studio.open(max_in_flight=1) as run:
+        assert set((await studio.produce(run)).values()) == {State.PENDING}
+        assert (run.stopped, studio.calls["submit"]) == ("auth", 1)
+    fal.mend()
+    assert set((await studio.make()).values()) == {State.ARCHIVED}
+
+
 @pytest.fixture
 async def line(fal: Emulator) -> AsyncIterator[Line]:
     """The network between us and fal."""

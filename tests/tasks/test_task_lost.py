@@ -11,6 +11,7 @@ from reelbatch.cli.again import settle_what_fal_holds
 from reelbatch.jobs import JobId, State
 from reelbatch.ledger import retrying
 from tests.parts.emulator import Emulator
+from tests.parts.waiting import async_wait_until
 from tests.tasks.conftest import Studio
 
 HEADER = "id,prompt,seed"
@@ -87,6 +88,9 @@ async def test_a_result_that_only_the_list_still_shows_is_archived(
     async with studio.open() as run:
         run.leaving.set()
         await studio.produce(run)
+    await async_wait_until(
+        lambda: fal.state()["jobs"]["COMPLETED"] == 1, description="fal is done with it"
+    )
     long_ago(studio)
     assert await studio.make() == {"tom": State.ARCHIVED}
     assert (studio.accepted, studio.job("tom")["cost_usd"]) == (1, Decimal("0.20"))

@@ -110,9 +110,11 @@ async def _advance(run: Run, job_id: JobId, state: State) -> None:
             waits = False
             run.submitted_one()
         match state:
-            case State.PENDING:
-                if run.gate.closed.is_set():
+            case State.PENDING if run.gate.closed.is_set():
+                state = await _claimed_by_others(run, job_id)
+                if state is State.PENDING:
                     break
+            case State.PENDING:
                 after = await submit(run, job_id)
                 if after is None:
                     break
@@ -143,3 +145,10 @@ async def _advance(run: Run, job_id: JobId, state: State) -> None:
                 assert_never(never)
     if waits:
         run.submitted_one()
+
+
+async def _claimed_by_others(run: Run, job_id: JobId) -> State:
+    """A run that buys nothing more still does not end while others have the batch in flight."""
+    if run.leaving.is_set():
+        return State.PENDING
+    return (await run.book(reading.states_of, run.ledger, [job_id]))[job_id]

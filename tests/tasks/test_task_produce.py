@@ -14,6 +14,7 @@ from tasks.archive import archive
 from tasks.collect import collect
 from tasks.produce import jobs_to_produce, name_of, produce, shards_of
 from tasks.submit import submit
+from tests.parts.waiting import async_wait_until
 from tests.tasks.conftest import Studio
 
 HEADER = "id,prompt,seed"
@@ -129,3 +130,17 @@ async def test_of_two_runs_one_fetches_the_video(studio: Studio) -> None:
         await asyncio.gather(studio.produce(one), studio.produce(other))
     assert set(studio.states().values()) == {State.ARCHIVED}
     assert (studio.calls["result"], studio.calls["media"]) == (4, 4)
+
+
+async def test_a_run_that_stops_waits_for_what_another_has_in_flight(studio: Studio) -> None:
+    """It buys nothing more, but the batch has not ended, and its report would be wrong."""
+    studio.fal.set(service_seconds=0.5)
+    studio.write(HEADER, TOM)
+    async with studio.open() as one, studio.open() as other:
+        (wanted,) = await jobs_to_produce(other)
+        theirs = asyncio.create_task(studio.produce(one))
+        await async_wait_until(lambda: studio.accepted, description="one has submitted it")
+        other.stop("budget")
+        await produce(other, wanted[0], wanted[2])
+        assert studio.states() == {"tom": State.ARCHIVED}
+        await theirs

@@ -1,9 +1,9 @@
 """A storm as a plan: which faults blow when, and how each process ends; all drawn from one seed.
 
 Calm and storm alternate every few seconds. Left out is what no program could mend: what destroys
-a good video for good (`result_expired`, `missing_video`, `mute_video`, `wrong_file_size`), and
-wrong bytes of the right length (`corrupt_media`), for fal names no checksum. Whatever breaks
-results, downloads and lists passes with its spell.
+a good video for good (`result_expired`, `missing_video`, `mute_video`, `wrong_file_size`,
+`media_on_another_host`), and wrong bytes of the right length (`corrupt_media`), for fal names no
+checksum. Whatever breaks results, downloads and lists passes with its spell.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ WINDS: dict[str, tuple[tuple[str, float, dict[str, tuple[Any, ...]]], ...]] = {
         ("locked", 0.05, {}),
         ("unauthorized", 0.03, {}),
         ("redirected", 0.02, {}),
+        ("answer_names_another_host", 0.1, {}),
+        ("headers_repeated", 0.1, {"status": AMBIGUOUS, "accepted": (True, False)}),
         ("json_error", 0.02, {"status": (400, 422)}),
     ),
     "enqueue": (
@@ -62,11 +64,14 @@ WINDS: dict[str, tuple[tuple[str, float, dict[str, tuple[Any, ...]]], ...]] = {
         ("status_missing", 0.3, {}),
         ("status_dropped", 0.3, {}),
         ("status_hanging", 0.03, {}),
+        ("status_redirected", 0.2, {}),
+        ("status_headers_repeated", 0.2, {}),
     ),
     "stream": (
         ("stream_error", 0.3, {}),
         ("stream_broken", 0.5, {}),
         ("stream_hanging", 0.2, {}),
+        ("stream_redirected", 0.2, {}),
     ),
     "result": (
         ("result_flake", 0.4, {"status": (500, 502), "html": (True, False)}),
@@ -74,8 +79,11 @@ WINDS: dict[str, tuple[tuple[str, float, dict[str, tuple[Any, ...]]], ...]] = {
         ("result_missing", 0.3, {}),
         ("result_garbled", 0.3, {}),
         ("result_dropped", 0.3, {}),
+        ("result_redirected", 0.3, {}),
+        ("result_headers_repeated", 0.3, {"status": (500, 503)}),
     ),
-    "cancel": (("cancel_error", 0.5, {"done": (True, False)}),),
+    "unknown": (("unknown_nginx", 0.5, {"status": (502, 504)}),),
+    "cancel": (("cancel_error", 0.5, {"done": (True, False)}), ("cancel_redirected", 0.3, {})),
     "media": (
         ("truncated_media", 0.3, {"honest": (True, False)}),
         ("html_media", 0.3, {}),
@@ -86,22 +94,35 @@ WINDS: dict[str, tuple[tuple[str, float, dict[str, tuple[Any, ...]]], ...]] = {
         ("media_missing", 0.3, {}),
         ("media_error", 0.3, {"status": (503, 403, 429)}),
         ("media_dropped", 0.3, {}),
+        ("media_redirected", 0.3, {}),
     ),
-    "token": (("token_error", 0.3, {"status": (500, 503)}), ("token_locked", 0.1, {})),
+    "token": (
+        ("token_error", 0.3, {"status": (500, 503)}),
+        ("token_locked", 0.1, {}),
+        ("token_redirected", 0.1, {}),
+    ),
     "upload": (
         ("upload_error", 0.3, {"kept": (True, False)}),
         ("upload_dropped", 0.3, {}),
         ("upload_without_url", 0.1, {}),
         ("upload_lost", 0.2, {}),
+        ("upload_redirected", 0.2, {}),
     ),
-    "history": (("history_error", 0.5, {"status": (503, 429, 403)}),),
+    "history": (
+        ("history_error", 0.5, {"status": (503, 429, 403)}),
+        ("history_redirected", 0.3, {}),
+    ),
     "record": (
         ("late_record", 0.5, {"seconds": (1.0, 2.0)}),
         ("record_defaults", 1.0, {}),
         ("record_without_input", 0.2, {}),
         ("clock_offset", 1.0, {"seconds": (-20.0, 20.0)}),
     ),
-    "pricing": (("unknown_price", 0.5, {}), ("pricing_error", 0.5, {"status": (403, 503)})),
+    "pricing": (
+        ("unknown_price", 0.5, {}),
+        ("pricing_error", 0.5, {"status": (403, 503)}),
+        ("pricing_redirected", 0.3, {}),
+    ),
     "billing": (("billing_error", 0.5, {}),),
 }
 """By the moment they strike: fault, its share of the occasions, what its parameters may be."""

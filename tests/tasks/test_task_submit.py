@@ -105,7 +105,7 @@ async def test_a_submitter_that_is_cancelled_in_its_post_says_that_there_is_doub
     studio.write(HEADER, TOM)
     async with studio.open() as run:
         work = asyncio.create_task(studio.produce(run))
-        await async_wait_until(lambda: run.on_the_way, description="the POST is out")
+        await async_wait_until(lambda: studio.accepted, description="the POST is out")
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
     tom = studio.job("tom")

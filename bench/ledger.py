@@ -53,6 +53,7 @@ TERMS = claims.Terms(
     budget_per_day=None,
     start_timeout=timedelta(hours=2),
     grace=timedelta(minutes=15),
+    fal_answers=True,
 )
 NewUrl = Callable[[], str]
 CONTEXT = multiprocessing.get_context("spawn")

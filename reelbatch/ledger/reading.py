@@ -297,8 +297,8 @@ def at_fal(ledger: Ledger, batch_id: BatchId) -> AtFal:
         .where(jobs.c.state.in_((State.SUBMITTED, State.COMPLETED)))
     )
     with ledger.reading() as tx:
-        count, accepted_at = tx.execute(query).one().tuple()
-    return AtFal(jobs=count, accepted_at=accepted_at)
+        row = tx.execute(query).one()
+    return AtFal(jobs=row[0], accepted_at=row[1])
 
 
 @dataclass(frozen=True, kw_only=True)

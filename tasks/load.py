@@ -117,9 +117,11 @@ def _refuse_strange_archive(archive: Archive, batch: Batch, ledger: Ledger) -> N
 async def enter(run: Run, plan: Plan | None) -> None:
     """Leave our mark and the manifest in the archive, then bring the ledger up to date."""
     if plan is None:
+        await run.carry(refuse_older_ledger, run.archive, run.batch, run.ledger)
         return
     key = await run.carry(keep_manifest, run.archive, run.batch, run.ledger.id, plan)
     run.manifest_keys.append(key)
+    await run.carry(refuse_older_ledger, run.archive, run.batch, run.ledger)
     remote = {
         row.image.location: row.image.sha256
         for row in plan.manifest.rows
@@ -135,6 +137,23 @@ async def enter(run: Run, plan: Plan | None) -> None:
         complete=plan.complete,
         fresh_key=fresh_key(plan.request),
     )
+
+
+def refuse_older_ledger(archive: Archive, batch: Batch, ledger: Ledger) -> None:
+    """Raises Refused where the archive remembers more than the ledger: that is an old copy."""
+    try:
+        file = read_batch_file(archive, BatchId(batch.name))
+    except (Transient, Permanent) as error:
+        raise as_refusal(error) from error
+    told = file.counts.get("attempts", 0) if file else 0
+    known = reading.attempts_made(ledger, batch.id)
+    if told > known:
+        raise Refused(
+            f"The archive {archive.uri} tells of {told} submissions for batch {batch.name!r}, the "
+            f"ledger of {known}: it is an older copy of itself, and would pay the rest again.",
+            advice="Bring the newest ledger back, or take another --batch: what this ledger "
+            "knows is reused there.",
+        )
 
 
 def fresh_key(request: GenerateRequest) -> str | None:

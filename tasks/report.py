@@ -65,6 +65,7 @@ def write_files(run: Run) -> None:
         write_index(run.archive, name, index_rows(run))
         before = read_batch_file(run.archive, name)
         totals = totals_of(run)
+        attempts = reading.attempts_made(run.ledger, run.batch.id)
         write_batch_file(
             run.archive,
             BatchFile(
@@ -74,7 +75,7 @@ def write_files(run: Run) -> None:
                 created_at=run.batch.created_at,
                 updated_at=datetime.now(UTC),
                 manifests=_manifests(run, before),
-                counts=_counts(totals),
+                counts=_counts(totals) | {"attempts": attempts},
                 spent_usd=totals.counts.spent_usd,
             ),
         )

@@ -91,6 +91,13 @@ def counts(ledger: Ledger, batch_id: BatchId, *, selected: Iterable[RowId] | Non
     )
 
 
+def attempts_made(ledger: Ledger, batch_id: BatchId) -> int:
+    """How many POSTs were ever prepared for a batch; it only grows."""
+    query = select(func.coalesce(func.sum(jobs.c.attempts), 0)).where(jobs.c.batch_id == batch_id)
+    with ledger.reading() as tx:
+        return int(tx.execute(query).scalar_one())
+
+
 def _chosen(selected: Iterable[RowId] | None) -> Iterator[Sequence[ColumnElement[bool]]]:
     if selected is None:
         yield ()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from reelbatch.errors import Refused
-from reelbatch.ledger import batches
+from reelbatch.ledger import batches, open_ledger
 from reelbatch.run.request import GenerateRequest
 from tasks.load import take_batch
+from tasks.report import write_files
 from tests.tasks.conftest import Studio
 
 HEADER = "id,prompt,seed"
@@ -53,6 +57,27 @@ async def test_another_archive_is_refused_unless_it_is_the_batchs_own_moved(
     assert batch is not None
     assert batch.archive == (studio.folder / "moved").as_uri()
     assert studio.accepted == 1
+
+
+async def test_an_older_copy_of_the_ledger_is_noticed_before_anything_is_paid(
+    studio: Studio,
+) -> None:
+    """A backup was restored: what was paid since, only the archive remembers."""
+    studio.write(HEADER, TOM)
+    await studio.make()
+    backup = studio.folder / "backup.db"
+    with closing(sqlite3.connect(studio.folder / "ledger.db")) as ledger:
+        ledger.execute("VACUUM INTO ?", [str(backup)])
+    studio.write(HEADER, TOM, "felix,Another cat,2")
+    async with studio.open() as run:
+        await studio.produce(run)
+        write_files(run)
+    assert studio.accepted == 2
+    studio.ledger = open_ledger(f"sqlite:///{backup}")
+    with pytest.raises(Refused, match="tells of 2 submissions for batch 'cats', the ledger of 1"):
+        await studio.make()
+    studio.ledger.close()
+    assert studio.accepted == 2
 
 
 async def test_an_unknown_batch_cannot_be_carried_on(studio: Studio) -> None:

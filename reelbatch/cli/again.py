@@ -28,6 +28,7 @@ from reelbatch.run.prices import Prices, read_prices
 from reelbatch.run.request import GenerateRequest
 from reelbatch.run.totals import Totals
 
+AT_ONCE = 12
 PAUSES_SECONDS = (1.0, 2.0)
 """Between the times that fal is asked about one request."""
 
@@ -81,10 +82,14 @@ async def settle_what_fal_holds(
     downloader = downloader_for(settings)
     async with open_fal(settings) as fal:
         prices = await read_prices(settings, fal)
-        asked = {
-            job_id: await _settled(fal, ledger, job_id, prices, downloader) for job_id in job_ids
-        }
-    return {job_id for job_id, is_certain in asked.items() if not is_certain}
+        turn = asyncio.Semaphore(AT_ONCE)
+
+        async def ask(job_id: JobId) -> bool:
+            async with turn:
+                return await _settled(fal, ledger, job_id, prices, downloader)
+
+        asked = await asyncio.gather(*(ask(job_id) for job_id in job_ids))
+    return {job_id for job_id, is_certain in zip(job_ids, asked, strict=True) if not is_certain}
 
 
 async def _settled(
@@ -114,7 +119,9 @@ async def _result_of(
     if not isinstance(answer, GoodResult):
         return None
     good = good_of(answer, inference_seconds=attempt["inference_seconds"])
-    return good if job["output_url"] is None or _is_there(downloader, good) else None
+    if job["output_url"] is None or await asyncio.to_thread(_is_there, downloader, good):
+        return good
+    return None
 
 
 async def _ask(fal: Fal, endpoint_id: str, request_id: str) -> ResultAnswer:

@@ -110,3 +110,10 @@ class World:
 def world(run_cli: Command, fal: Emulator) -> World:
     run_cli.environment |= fal.environment | IMPATIENT
     return World(command=run_cli, fal=fal)
+
+
+@pytest.fixture
+def shared(world: World, new_ledger_url: str) -> World:
+    """A world whose ledger nobody has made yet, in a file or in Postgres."""
+    world.command.environment["REELBATCH_LEDGER"] = new_ledger_url
+    return world

@@ -92,7 +92,7 @@ def before_fal_reads_the_post(scene: Scene) -> Iterator[Running]:
 @contextmanager
 def after_a_post_that_never_arrived(scene: Scene) -> Iterator[Running]:
     scene.world.fal.break_("hang_before_accept")
-    posts = scene.world.fal.state()["calls"]["submit"]
+    posts = scene.world.fal.state()["calls"].get("submit", 0)
     running = scene.start("--max-in-flight=1")
     scene.until_called("submit", posts + 1)
     yield running
@@ -209,6 +209,7 @@ def scene(world: World, postgres: str, weed: Weed) -> Iterator[Scene]:
         yield Scene(world=world, book=book, weed=weed)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("journey", JOURNEYS)
 def test_a_batch_that_dies_at_every_step_is_made_in_the_end(scene: Scene, journey: str) -> None:
     for moment, left in JOURNEYS[journey]:
@@ -221,13 +222,18 @@ def test_a_batch_that_dies_at_every_step_is_made_in_the_end(scene: Scene, journe
     assert (scene.world.accepted, scene.world.paid_twice) == (ROWS, 0)
 
 
+@pytest.mark.timeout(400)
 def test_a_death_on_the_wire_heals_by_itself(world: World) -> None:
     """Nobody moves a clock: one POST had arrived, one had not, and the next run waits it out."""
     world.fal.break_("accept_then_hang", prompt="A cat 1")
     world.fal.break_("hang_before_accept", prompt="A cat 2")
     world.write("cats.csv", cats(3))
     running = world.start("cats.csv", environment=SOON)
-    wait_until(lambda: world.videos(), description="the third is archived", timeout_seconds=60)
+    wait_until(
+        lambda: world.videos() and world.fal.state()["calls"]["submit"] == 3,
+        description="two are on the wire and the third is archived",
+        timeout_seconds=60,
+    )
     running.kill()
     world.fal.mend()
     again = world.run("cats.csv", environment=SOON)

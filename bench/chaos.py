@@ -13,6 +13,7 @@ import importlib
 import os
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -92,4 +93,6 @@ def told(trial: Trial) -> bool:
 
 
 if __name__ == "__main__":
+    # Ctrl-C reaches the runs too, and what serves them ends when we do.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     sys.exit(main())

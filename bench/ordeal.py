@@ -180,6 +180,5 @@ class Ordeal:
                 stderr=err,
                 env=dict(self.environment),
                 cwd=self.folder,
-                start_new_session=True,
             )
         return process, said

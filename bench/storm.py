@@ -108,6 +108,15 @@ WINDS: dict[str, tuple[tuple[str, float, dict[str, tuple[Any, ...]]], ...]] = {
         ("upload_lost", 0.2, {}),
         ("upload_redirected", 0.2, {}),
     ),
+    "webhook": (
+        ("duplicate_webhook", 0.3, {"copies": (2, 5)}),
+        ("late_webhook", 0.3, {"seconds": (1.0, 4.0)}),
+        ("lost_webhook", 0.3, {}),
+        ("bad_signature", 0.3, {}),
+        ("stale_timestamp", 0.3, {}),
+        ("tampered_body", 0.3, {}),
+        ("null_payload", 0.3, {}),
+    ),
     "history": (
         ("history_error", 0.5, {"status": (503, 429, 403)}),
         ("history_redirected", 0.3, {}),
@@ -156,12 +165,15 @@ class Storm:
     lost: tuple[float, float] = field(init=False)
     """What fal's list never shows: here, as in life, all that was sent in a span of time."""
     loss_is_for_good: bool = field(init=False)
+    by_webhook: bool = field(init=False)
+    """Whether results are told by webhook too, not only asked for."""
 
     def __post_init__(self) -> None:
         luck = Random(f"weather {self.seed}")
         object.__setattr__(self, "spells", tuple(_spells(luck, self.seconds)))
         object.__setattr__(self, "lost", _lost(luck, self.seconds))
         object.__setattr__(self, "loss_is_for_good", self.seed % 3 == 0)
+        object.__setattr__(self, "by_webhook", self.seed % 2 == 0)
 
     def loss(self, begun_seconds: float) -> Rule:
         """The rule of it, in a storm that begins so long after the emulator."""

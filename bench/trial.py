@@ -7,19 +7,22 @@ import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from bench.books import last_deadline, states_of, wrongs
 from bench.counting import Score, Submission, duplicates, lost, score
 from bench.findings import Findings
 from bench.ordeal import Door, Ordeal
+from bench.receiver import receiving
 from bench.rows import write_manifest
 from bench.storm import BUSY_SHARE, SLOTS, WINDOW, Storm
 from reelbatch.cli.emulated import EmulatedFal
+from reelbatch.cli.ports import free_port
 from reelbatch.ledger import Ledger, open_ledger
 
 REELBATCH = (sys.executable, "-m", "reelbatch.cli")
@@ -61,14 +64,28 @@ class Trial:
             options=["--media=tiny"],
         )
         try:
-            ordeal = self._ordeal(fal)
-            with ONE_STORM:
-                ordeal.run()
-            with closing(open_ledger(self.ledger_url)) as ledger:
-                until_nothing_moves(ordeal, ledger)
-                return judged(ordeal, ledger)
+            return self._through(self._ordeal(fal))
         finally:
             fal.stop()
+
+    def _through(self, ordeal: Ordeal) -> Verdict:
+        with ExitStack() as stack:
+            with ONE_STORM:
+                if self.storm.by_webhook:
+                    stack.enter_context(self._receiver(ordeal))
+                ordeal.run()
+            ledger = stack.enter_context(closing(open_ledger(self.ledger_url)))
+            until_nothing_moves(ordeal, ledger)
+            return judged(ordeal, ledger)
+
+    def _receiver(self, ordeal: Ordeal) -> AbstractContextManager[None]:
+        return receiving(
+            [*REELBATCH, "serve"],
+            ordeal.environment,
+            self.folder / "serve.err",
+            luck=Random(f"receiver {self.storm.seed}"),
+            calm=ordeal.over,
+        )
 
     def _ordeal(self, fal: EmulatedFal) -> Ordeal:
         manifest = write_manifest(self.folder, self.jobs)
@@ -91,7 +108,16 @@ class Trial:
             "REELBATCH_LEDGER": self.ledger_url,
             "REELBATCH_ARCHIVE": str(self.folder / "archive"),
             "PREFECT_API_URL": self.prefect_url,
+            **(by_webhook(free_port()) if self.storm.by_webhook else {}),
         }
+
+
+def by_webhook(port: int) -> dict[str, str]:
+    return {
+        "REELBATCH_COLLECT": "webhook",
+        "REELBATCH_WEBHOOK_PORT": str(port),
+        "REELBATCH_WEBHOOK_URL": f"http://127.0.0.1:{port}",
+    }
 
 
 def until_nothing_moves(ordeal: Ordeal, ledger: Ledger) -> None:

@@ -52,7 +52,7 @@ async def settled_doubts(run: Run) -> AsyncIterator[int]:
             run.doubted.clear()
             yield settled
             continue
-        if is_last or lists == "forbidden":
+        if is_last or (lists == "forbidden" and not run.listens):
             return
         await _pause(run, pause)
         pause = min(LONGEST_PAUSE_SECONDS, 1.5 * pause)

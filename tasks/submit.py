@@ -200,7 +200,9 @@ async def _sleep_until_closed(run: Run, seconds: float) -> None:
 async def _no_image(run: Run, job: Job, error: Transient | Permanent) -> State:
     """The image cannot be brought to fal: that fails the job, and costs nothing."""
     if isinstance(error, PermanentFailure) and (reason := PARKS.get(error.failure.family)):
-        run.stop("locked" if reason == "locked" else "auth", error.message)
+        account = run.settings.account_id
+        await run.book(parking.park_account, run.ledger, account, reason, error.message)
+        await run.sit_out()
         return State.PENDING
     kind = error.error if isinstance(error, Permanent) else "upload_failed"
     why = Why(error_type=kind, message=error.message)

@@ -148,6 +148,14 @@ def parked(ledger: Ledger, account_id: str) -> Parked | None:
     )
 
 
+def park_account(ledger: Ledger, account_id: str, reason: ParkReason, detail: str) -> None:
+    """Something other than a POST was refused: an upload, say."""
+    with ledger.writing() as tx:
+        mine = select(accounts).where(accounts.c.id == account_id)
+        account = tx.execute(mine.with_for_update(key_share=True)).mappings().one()
+        park(tx, account, reason, detail, now(tx))
+
+
 def probe_now(ledger: Ledger, account_id: str) -> None:
     """A run that starts probes once at once: the user may have topped up."""
     with ledger.writing() as tx:

@@ -50,7 +50,7 @@ class Gate:
                     case Wait(reason="pace" | "parked"):
                         if answer.reason == "parked":
                             await self._on_parked()
-                        await self._wait_until(answer.until)
+                        await self.wait_until(answer.until)
                     case Stop():
                         self.close()
                         return answer
@@ -58,7 +58,8 @@ class Gate:
                         return answer
         return None
 
-    async def _wait_until(self, until: datetime | None) -> None:
+    async def wait_until(self, until: datetime | None) -> None:
+        """Until then, until it closes, or for five seconds."""
         seconds = (until - datetime.now(UTC)).total_seconds() if until else LOOK_AGAIN_SECONDS
         try:
             async with asyncio.timeout(max(0.001, min(seconds, 5.0))):

@@ -199,6 +199,15 @@ class Run:
         """Whether fal has just answered a free question: a storm may be over."""
         return monotonic() - self._heard_at < HEARD_LATELY_SECONDS
 
+    async def sit_out(self) -> None:
+        """Wait until the account may be asked again, or this run gives up."""
+        while not self.gate.closed.is_set():
+            await self._while_parked()
+            parked = await self.book(parking.parked, self.ledger, self.settings.account_id)
+            if parked is None or parked.until <= datetime.now(UTC):
+                return
+            await self.gate.wait_until(parked.until)
+
     async def _while_parked(self) -> None:
         """Give up waiting where waiting does not help."""
         parked = await self.book(parking.parked, self.ledger, self.settings.account_id)

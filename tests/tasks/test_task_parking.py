@@ -96,6 +96,27 @@ async def test_a_run_may_wait_until_the_account_is_topped_up(studio: Studio, fal
     assert studio.accepted == 6
 
 
+@pytest.mark.parametrize("wait", [0, 600])
+async def test_a_lock_that_an_upload_meets_parks_like_any_other(
+    studio: Studio, fal: Emulator, wait: float
+) -> None:
+    """The image comes before the claim, so it may be the first to hear of it."""
+    studio.settings["locked_wait"] = wait
+    studio.paint("cat.png")
+    studio.write("id,prompt,seed,image", "row-1,A cat,1,cat.png")
+    async with studio.open() as run:
+        fal.lock()
+        work = asyncio.create_task(studio.produce(run))
+        await async_wait_until(lambda: parked(run) == "locked", description="it is parked")
+        if wait:
+            fal.unlock()
+        assert await work == {"row-1": State.ARCHIVED if wait else State.PENDING}
+        assert run.stopped == (None if wait else "locked")
+    fal.unlock()
+    assert await studio.make() == {"row-1": State.ARCHIVED}
+    assert studio.accepted == 1
+
+
 async def test_a_forbidden_model_parks_and_fails_nothing(studio: Studio, fal: Emulator) -> None:
     """403 without a lock: the key may not do this now, and no row is to blame."""
     fal.break_("json_error", with_={"status": 403})

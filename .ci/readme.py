@@ -29,8 +29,8 @@ def main(write: bool) -> int:
         print(f"{README}: a help mark is not followed by a fenced block.")
         return 1
     if not blocks:
-        print(f"{README} has no help block yet.")
-        return 0
+        print(f"{README} has no help block: `<!-- help: reelbatch run -->` and a fenced block.")
+        return 1
     current = BLOCK.sub(with_help(rendered), text)
     if write:
         README.write_text(current, encoding="utf-8")

@@ -211,13 +211,13 @@ def test_a_ledger_that_was_lost_is_noticed_in_the_archive(world: World) -> None:
     assert len(world.videos()) == 2
 
 
-def test_another_archive_than_the_batch_began_with_is_refused(typed: Typed, world: World) -> None:
+def test_another_archive_than_the_batch_began_with_is_refused(world: World) -> None:
     """Its videos are not there; moved with them, it is that archive."""
     world.write("cats.csv", CATS)
     assert world.run("cats.csv").code == 0
     world.fal.forget()
     other = f"--archive={world.folder}/other"
-    refused(typed("run", "cats.csv", "--yes", other), "began in the archive", "Leave --archive out")
+    refused(world.run("cats.csv", other), "began in the archive", "Leave --archive out")
     assert not (world.folder / "other/cats").exists()
     shutil.move(world.archive, world.folder / "other")
     moved = world.run("cats.csv", other)

@@ -27,6 +27,7 @@ from reelbatch.cli.emulated import EmulatedFal
 LEAVES_WITHIN = 40.0
 """A process that was asked to end lets its POSTs be answered first."""
 LEFT_ALONE = 15.0
+HANGS_AFTER = 600.0
 
 
 class Door:
@@ -81,6 +82,8 @@ class Ordeal:
     """How many of its processes may be at work at once."""
     started: int = 0
     strikes: Counter[str] = field(default_factory=Counter)
+    hung: list[Path] = field(default_factory=list)
+    """Processes that did not end in the calm."""
     begun: threading.Event = field(default_factory=threading.Event)
     over: threading.Event = field(default_factory=threading.Event)
 
@@ -99,7 +102,12 @@ class Ordeal:
     def start(self, *arguments: str) -> Path:
         """One process that nobody disturbs, to its end; returns where its words are."""
         process, said = self._start(arguments)
-        process.wait()
+        try:
+            process.wait(HANGS_AFTER)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            self.hung.append(said)
         return said
 
     def _weather(self) -> None:

@@ -21,6 +21,7 @@ def receiving(
 ) -> Iterator[None]:
     """Killed after some seconds, again and again, until it is calm; then it stays to the end."""
     ended = threading.Event()
+    said.parent.mkdir(exist_ok=True)
 
     def keep_up() -> None:
         with said.open("wb") as words:

@@ -82,7 +82,7 @@ class Trial:
         return receiving(
             [*REELBATCH, "serve"],
             ordeal.environment,
-            self.folder / "serve.err",
+            self.folder / "said" / "serve.err",
             luck=Random(f"receiver {self.storm.seed}"),
             calm=ordeal.over,
         )
@@ -152,6 +152,7 @@ def judged(ordeal: Ordeal, ledger: Ledger) -> Verdict:
             *said_of(submissions, found),
             *wrongs(ledger, submissions),
             *tracebacks(ordeal.folder),
+            *(f"it hung: {said}" for said in ordeal.hung),
         ],
     )
 

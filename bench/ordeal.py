@@ -6,12 +6,13 @@ loop go through here, so that they meet the same weather and the same blows.
 
 from __future__ import annotations
 
+import itertools
 import signal
 import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -80,7 +81,8 @@ class Ordeal:
     """What a process says on stderr when its work has begun; blows are timed from there."""
     lanes: int = 1
     """How many of its processes may be at work at once."""
-    started: int = 0
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    """Of the processes, in the order in which they were started."""
     strikes: Counter[str] = field(default_factory=Counter)
     hung: list[Path] = field(default_factory=list)
     """Processes that did not end in the calm."""
@@ -89,7 +91,8 @@ class Ordeal:
 
     def __str__(self) -> str:
         struck = ", ".join(f"{fault} {n}" for fault, n in sorted(self.strikes.items()) if n)
-        return f"{self.started} processes; struck: {struck}"
+        processes = len(list((self.folder / "said").glob("*.out")))
+        return f"{processes} processes; struck: {struck}"
 
     def run(self) -> None:
         """The whole storm; afterwards nothing of it blows and no process is left."""
@@ -177,8 +180,7 @@ class Ordeal:
         return process.poll() is not None
 
     def _start(self, arguments: Sequence[str] = ()) -> tuple[subprocess.Popen[bytes], Path]:
-        self.started += 1
-        said = self.folder / "said" / f"{self.started:03}"
+        said = self.folder / "said" / f"{next(self.numbers):03}"
         said.parent.mkdir(exist_ok=True)
         with said.with_suffix(".out").open("wb") as out, said.with_suffix(".err").open("wb") as err:
             process = subprocess.Popen(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from prefect.client.schemas.objects import State
@@ -11,6 +12,7 @@ from reelbatch.errors import ReelbatchError
 from reelbatch.money import as_text
 from reelbatch.run.handover import HANDOVER
 from reelbatch.run.stopping import ADVICE
+from reelbatch.run.swept import Swept
 from reelbatch.run.totals import Totals
 
 
@@ -48,6 +50,16 @@ def summary(totals: Totals) -> str:
 
 def _advice(totals: Totals) -> str:
     return ADVICE[totals.stopped] if totals.stopped else "Run again to carry on."
+
+
+def state_of_sweep(swept: Sequence[Swept]) -> State[Any]:
+    """A batch that could not be swept fails the sweep: somebody has to mend what it says."""
+    if not swept:
+        return Completed(message="Nothing to do.")
+    message = "; ".join(map(str, swept)) + "."
+    if any(one.refusal for one in swept):
+        return Failed(name="Refused", message=message)
+    return Completed(message=message)
 
 
 def refused(refusal: ReelbatchError) -> State[Any]:

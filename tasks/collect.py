@@ -27,7 +27,7 @@ from reelbatch.jobs import JobId, RequestId, State
 from reelbatch.ledger import reading, results
 from reelbatch.ledger.answers import Why
 from reelbatch.ledger.results import Charge, Ending
-from reelbatch.run.polling import Overdue
+from reelbatch.run.polling import Overdue, Seen, Unfinished
 from reelbatch.run.run import Run
 from reelbatch.run.settling import is_permanent, settle
 from tasks.listen import heard
@@ -44,7 +44,8 @@ async def collect(run: Run, job_id: JobId, *, left_behind: bool = False) -> Stat
     """See one submission through to its result; returns where the job stands then.
 
     `left_behind`: another process submitted it, so it may be done already. SUBMITTED comes
-    back when this process is leaving, or may not ask fal about this request.
+    back when this process is leaving, may not ask fal about this request, or only sweeps and
+    the request is not over.
     """
     try:
         if run.listens and not left_behind:
@@ -71,9 +72,7 @@ async def _collect(run: Run, job_id: JobId, *, left_behind: bool) -> State:
     unheard_of, spoke = job["gone_since"] is not None, asyncio.Event()
     while not run.leaving.is_set():
         spoke.clear()
-        ending = await run.poller.finished(
-            submission, age=_age(job), at_once=left_behind, patient=patient, heard=spoke
-        )
+        ending = await _ending(run, job, at_once=left_behind, patient=patient, heard=spoke)
         left_behind = True
         if unheard_of and spoke.is_set():
             await run.book(results.back, run.ledger, job["attempt_id"])
@@ -90,9 +89,24 @@ async def _collect(run: Run, job_id: JobId, *, left_behind: bool) -> State:
             case Completed(inference_seconds=seconds):
                 if state := await _result(run, job, submission, seconds):
                     return state
+            case Unfinished():
+                pass
             case never:
                 assert_never(never)
+        if run.sweeps:
+            break
     return State.SUBMITTED
+
+
+async def _ending(
+    run: Run, job: Job, *, at_once: bool, patient: bool, heard: asyncio.Event
+) -> Seen:
+    submission = submission_of(job)
+    if run.sweeps:
+        return await run.poller.look(submission, heard=heard)
+    return await run.poller.finished(
+        submission, age=_age(job), at_once=at_once, patient=patient, heard=heard
+    )
 
 
 def submission_of(job: Job) -> Submission:
@@ -118,13 +132,13 @@ async def _result(
     try:
         answer = await run.fal.result(submission, output=output)
     except Transient as error:
-        await asyncio.sleep(error.retry_after or LOOK_AGAIN_SECONDS)
+        await _pause(run, error.retry_after or LOOK_AGAIN_SECONDS)
         return None
     match answer:
         case GoodResult() | FailedResult():
             return await _settled(run, job, answer, seconds)
         case NotYet():
-            await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            await _pause(run, LOOK_AGAIN_SECONDS)
             return None
         case Gone():
             return await _missing(run, job)
@@ -160,15 +174,21 @@ async def _missing(run: Run, job: Job) -> State | None:
         return await _end(run, job, "client_cancelled", "fal removed it.", "cancelled", "none")
     if silence >= COUNTS_AFTER:
         return await _found_or_lost(run, job)
-    await asyncio.sleep(5 * LOOK_AGAIN_SECONDS)
+    await _pause(run, 5 * LOOK_AGAIN_SECONDS)
     return None
+
+
+async def _pause(run: Run, seconds: float) -> None:
+    """Before the next look; a sweep has only the one."""
+    if not run.sweeps:
+        await asyncio.sleep(seconds)
 
 
 async def _found_or_lost(run: Run, job: Job) -> State | None:
     try:
         found = await found_again(run, job)
     except Transient as error:
-        await asyncio.sleep(error.retry_after or LOOK_AGAIN_SECONDS)
+        await _pause(run, error.retry_after or LOOK_AGAIN_SECONDS)
         return None
     if found:
         return await _settled(run, job, found, None)

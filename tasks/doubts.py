@@ -15,6 +15,7 @@ from typing import Literal
 from reelbatch.errors import Permanent, Transient
 from reelbatch.ledger import answers, doubts
 from reelbatch.ledger.doubts import Doubt
+from reelbatch.ledger.overdue import NO_HOPE_AFTER
 from reelbatch.run.entries import handle_of
 from reelbatch.run.evidence import Reading, judge, present
 from reelbatch.run.run import Run
@@ -56,6 +57,14 @@ async def settled_doubts(run: Run) -> AsyncIterator[int]:
             return
         await _pause(run, pause)
         pause = min(LONGEST_PAUSE_SECONDS, 1.5 * pause)
+
+
+async def settle_doubts_at_hand(run: Run) -> int:
+    """How many doubts one look at fal's list settled; the others are left to the next sweep."""
+    open_doubts = await run.book(doubts.doubts_of, run.ledger, run.batch.id)
+    hopeful = datetime.now(UTC) - NO_HOPE_AFTER
+    settled, _ = await settle(run, [one for one in open_doubts if one.deadline_at > hopeful])
+    return settled
 
 
 async def settle(run: Run, open_doubts: list[Doubt]) -> tuple[int, Lists]:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, exists, func, select
+from sqlalchemy import Connection, RowMapping, and_, exists, func, select
 
 from reelbatch.jobs import BatchId, State
 from reelbatch.ledger import answers, bills
@@ -27,6 +27,14 @@ NEAR = timedelta(minutes=2)
 """A POST leaves within ten seconds of its claim and is given up after thirty; clocks differ."""
 IDLE = (State.PENDING, State.FAILED, State.CANCELLED)
 """No request is out for the job: a stray may be its own."""
+
+STRAGGLING = and_(
+    jobs.c.attempts > 1,
+    attempts.c.id != jobs.c.attempt_id,
+    attempts.c.request_id.is_not(None),
+    attempts.c.completed_at.is_(None),
+)
+"""Of an attempt and its job: fal accepted it, it has no result, and its job has gone on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +53,7 @@ def stragglers_of(ledger: Ledger, batch_id: BatchId) -> list[RowMapping]:
     query = (
         select(attempts, jobs.c.endpoint_id)
         .join(jobs, jobs.c.id == attempts.c.job_id)
-        .where(
-            jobs.c.batch_id == batch_id,
-            jobs.c.attempts > 1,
-            attempts.c.id != jobs.c.attempt_id,
-            attempts.c.request_id.is_not(None),
-            attempts.c.completed_at.is_(None),
-        )
+        .where(jobs.c.batch_id == batch_id, STRAGGLING)
         .order_by(attempts.c.claimed_at)
     )
     with ledger.reading() as tx:

@@ -41,10 +41,11 @@ async def open_run(
     plan: Plan | None,
     *,
     only: frozenset[RowId] | None = None,
+    sweeps: bool = False,
 ) -> AsyncIterator[Run]:
     """Everything a run needs, for as long as the block lasts. Raises Refused.
 
-    `only` chooses rows where there is no plan to say it.
+    `only` chooses rows where there is no plan to say it; a run that `sweeps` claims nothing.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     async with AsyncExitStack() as stack:
@@ -76,8 +77,10 @@ async def open_run(
                 run_timeout_seconds=settings.run_timeout,
             ),
             started_at=datetime.now(UTC),
+            sweeps=sweeps,
         )
-        parking.probe_now(ledger, settings.account_id)
+        if not sweeps:
+            parking.probe_now(ledger, settings.account_id)
         answers.doubt_the_late(ledger, settings.account_id)
         yield run
 

@@ -42,7 +42,13 @@ class Overdue:
     """The request has been running for longer than the run timeout."""
 
 
+@dataclass(frozen=True)
+class Unfinished:
+    """One look was asked for, and the request is still on its way, or fal did not answer."""
+
+
 Ending = Completed | Gone | Overdue
+Seen = Ending | Unfinished
 
 
 class Poller:
@@ -94,6 +100,20 @@ class Poller:
             self.schedule.drop(watch, self._clock())
             self._changed.set()
 
+    async def look(
+        self, submission: Submission, *, heard: asyncio.Event
+    ) -> Completed | Gone | Unfinished:
+        """One look now, at the shared pace; the schedule learns nothing. Raises Permanent."""
+        try:
+            async with self._busy:
+                status = await self._status_of(submission)
+        except Transient:
+            return Unfinished()
+        if isinstance(status, Completed | Gone):
+            return status
+        heard.set()
+        return Unfinished()
+
     async def work(self) -> None:
         """Look at whatever is due, for ever; cancel it to stop."""
         async with asyncio.TaskGroup() as looks:
@@ -112,10 +132,7 @@ class Poller:
 
     async def _look(self, watch: Watch) -> None:
         try:
-            if self._pace:
-                await self._pace.acquire()
-            self.calls += 1
-            self._read(watch, await self._ask(watch.submission))
+            self._read(watch, await self._status_of(watch.submission))
         except Transient as error:
             again = error.retry_after or AFTER_TROUBLE_SECONDS
             self.schedule.look_at(watch, self._clock() + again)
@@ -124,6 +141,12 @@ class Poller:
         finally:
             self._changed.set()
             self._busy.release()
+
+    async def _status_of(self, submission: Submission) -> Status:
+        if self._pace:
+            await self._pace.acquire()
+        self.calls += 1
+        return await self._ask(submission)
 
     def _read(self, watch: Watch, status: Status) -> None:
         now = self._clock()

@@ -6,6 +6,7 @@ are stored and shown in clear.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
@@ -90,3 +91,21 @@ class GenerateRequest(BaseModel):
             "collect": self.collect,
         }
         return {name: value for name, value in flags.items() if value is not None}
+
+
+class SweepRequest(BaseModel):
+    """What a sweep takes for left behind."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    overdue_seconds: float = Field(
+        default=600,
+        ge=0,
+        le=86_400,
+        title="Left behind after (seconds)",
+        description="What no run has moved for so long is looked at.",
+    )
+
+    @property
+    def overdue(self) -> timedelta:
+        return timedelta(seconds=self.overdue_seconds)

@@ -66,6 +66,8 @@ class Run:
     """Threads for downloads and puts."""
     poller: Poller
     started_at: datetime
+    sweeps: bool = False
+    """Whether it only finishes what is there: it claims nothing, and looks once at each job."""
     stopped: StopReason | None = None
     stop_detail: str = ""
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
@@ -100,6 +102,8 @@ class Run:
         """Set whenever there may be room for another shard."""
         self.gate = Gate(self._while_parked)
         self.elsewhere = Elsewhere(self._states)
+        if self.sweeps:
+            self.gate.close()
 
     async def book(self, write: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function of the ledger in its own thread."""
@@ -177,6 +181,8 @@ class Run:
     @property
     def patience_seconds(self) -> float:
         """How long another process may take with a job before it counts as overdue."""
+        if self.sweeps:
+            return 0.0
         return OVERDUE_SECONDS + 3 * (self.poller.schedule.run_times.median or 0.0)
 
     def heard(self, verdict: str) -> None:

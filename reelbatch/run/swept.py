@@ -1,0 +1,39 @@
+"""What a sweep came upon in one batch, and what became of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reelbatch.jobs import State
+
+WORDS = {
+    State.ARCHIVED: "archived",
+    State.FAILED: "failed",
+    State.CANCELLED: "cancelled",
+    State.COMPLETED: "made and not archived yet",
+    State.SUBMITTED: "still at fal",
+    State.SUBMITTING: "on the way to fal",
+    State.IN_DOUBT: "in doubt",
+    State.PENDING: "free for the next run to submit",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Swept:
+    """One batch after a sweep; `refusal` is why it could not be swept."""
+
+    batch: str
+    states: Counter[State]
+    refusal: str = ""
+
+    @classmethod
+    def of(cls, batch: str, states: Iterable[State]) -> Swept:
+        return cls(batch=batch, states=Counter(states))
+
+    def __str__(self) -> str:
+        """`cats: 2 archived, 1 still at fal`"""
+        found = [f"{self.states[state]} {words}" for state, words in WORDS.items()]
+        said = ", ".join(one for one in found if not one.startswith("0 "))
+        return f"{self.batch}: {self.refusal or said}"

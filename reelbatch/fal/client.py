@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from functools import cache, partial
@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 
 from reelbatch.config import Settings
+from reelbatch.fal.account_check import check_account
 from reelbatch.fal.answers import (
     BillingEvent,
     CancelAnswer,
@@ -48,6 +49,9 @@ CALLS = httpx.Limits(
     max_connections=64, max_keepalive_connections=16, keepalive_expiry=KEEPALIVE_SECONDS
 )
 STREAMS = httpx.Limits(max_connections=1000, max_keepalive_connections=0)
+
+Listener = Callable[[httpx.Response], Awaitable[None]]
+"""Is told of each answer before anybody has judged it."""
 
 
 class Fal:
@@ -111,6 +115,10 @@ class Fal:
         """A free look at whether fal knows the key. Raises nothing."""
         return await check_key(self._wire)
 
+    async def check_account(self) -> None:
+        """A free look at whether the account is locked. Raises Transient, Permanent."""
+        await check_account(self._wire)
+
     async def prices(self, endpoint_ids: Sequence[str]) -> dict[str, Price]:
         """Dollars a unit, for those endpoints fal names a price of. Raises Transient, Permanent."""
         return await read_prices(self._wire, endpoint_ids)
@@ -134,11 +142,12 @@ async def open_fal(
     *,
     transport: httpx.AsyncBaseTransport | None = None,
     now: Callable[[], float] = time.time,
+    listener: Listener | None = None,
 ) -> AsyncIterator[Fal]:
     """The client, for as long as the block lasts. `transport` and `now` are for tests."""
     hide_webhooks()
     async with AsyncExitStack() as stack:
-        opened = _connections(settings, transport)
+        opened = _connections(settings, transport, listener)
         calls = await stack.enter_async_context(opened(limits=CALLS))
         streams = await stack.enter_async_context(opened(limits=STREAMS))
         wire = Wire(settings, calls=calls, streams=streams, now=now)
@@ -146,7 +155,7 @@ async def open_fal(
 
 
 def _connections(
-    settings: Settings, transport: httpx.AsyncBaseTransport | None
+    settings: Settings, transport: httpx.AsyncBaseTransport | None, listener: Listener | None
 ) -> Callable[..., httpx.AsyncClient]:
     """No redirects; a proxy from the environment is for the world outside, not for loopback."""
     outside = not settings.on_loopback
@@ -156,6 +165,7 @@ def _connections(
         verify=_tls(trust_env=outside),
         follow_redirects=False,
         trust_env=outside,
+        event_hooks={"response": [listener]} if listener else None,
     )
 
 

@@ -55,6 +55,7 @@ class Wire:
         now: Callable[[], float],
     ) -> None:
         self.queue_url = settings.fal_queue_url
+        self.rest_url = settings.fal_rest_url
         self.api_url = settings.fal_api_url
         self.credentials = Credentials(settings)
         self.clock = FalClock()

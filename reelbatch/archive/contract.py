@@ -11,6 +11,9 @@ from typing import Protocol
 
 from reelbatch.errors import Permanent, ReelbatchError, Refused
 
+SCRATCH = ".reelbatch-doctor"
+"""Below it lies what a check-up tries out: all that may ever be taken away again."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
@@ -55,6 +58,9 @@ class Archive(Protocol):
 
     def holds(self, key: str, sha256: str) -> bool:
         """Whether exactly these bytes lie there."""
+
+    def take_away_scratch(self, name: str) -> bool:
+        """Remove a file below SCRATCH; False where that is not allowed, which is no harm."""
 
     def probe(self) -> None:
         """Look whether it answers, and write nothing. Raises Transient or Permanent."""

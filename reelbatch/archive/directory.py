@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from reelbatch.archive.contract import KeyTaken, Stored
+from reelbatch.archive.contract import SCRATCH, KeyTaken, Stored
 from reelbatch.archive.keys import checked
 from reelbatch.errors import Permanent, Refused, Transient
 
@@ -76,6 +76,15 @@ class DirectoryArchive:
     def holds(self, key: str, sha256: str) -> bool:
         content = self.read(key)
         return content is not None and hashlib.sha256(content).hexdigest() == sha256
+
+    def take_away_scratch(self, name: str) -> bool:
+        path = self._path(f"{SCRATCH}/{name}")
+        try:
+            path.unlink(missing_ok=True)
+            path.parent.rmdir()
+        except OSError:
+            return False
+        return True
 
     def probe(self) -> None:
         if reason := _why_not(self._root):

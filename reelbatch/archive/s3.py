@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from reelbatch.archive.contract import KeyTaken, Stored
+from reelbatch.archive.contract import SCRATCH, KeyTaken, Stored
 from reelbatch.archive.keys import checked
 from reelbatch.archive.s3_faults import (
     Fault,
@@ -93,6 +93,13 @@ class S3Archive:
 
     def holds(self, key: str, sha256: str) -> bool:
         return self._kept_sha256(key) == sha256
+
+    def take_away_scratch(self, name: str) -> bool:
+        try:
+            self._client.delete_object(Bucket=self._bucket, Key=self._name(f"{SCRATCH}/{name}"))
+        except (ClientError, BotoCoreError):
+            return False
+        return True
 
     def probe(self) -> None:
         self.read("reelbatch-probe")

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from reelbatch.errors import Refused
-from reelbatch.ledger.engine import Ledger, connect, shown
+from reelbatch.ledger.engine import Ledger, connect, is_still_to_be_made, shown
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -38,6 +38,8 @@ def open_ledger_to_read(url: str) -> Ledger | None:
         try:
             version = version_of(engine)
         except OperationalError:
+            if not is_still_to_be_made(engine):
+                raise
             version = None
         if version == HEAD:
             return Ledger(engine, ledger_id=ledger_id(engine))

@@ -107,6 +107,11 @@ def connect(url: str, *, read_only: bool = False) -> Engine:
             raise Refused(f"A ledger cannot live in {other}.", advice=_EXAMPLES)
 
 
+def is_still_to_be_made(engine: Engine) -> bool:
+    """Whether it is a file that nobody has made yet."""
+    return engine.dialect.name == "sqlite" and not Path(str(engine.url.database)).exists()
+
+
 _EXAMPLES = (
     "Use sqlite:////absolute/path/ledger.db, or postgresql://user@host/database "
     "(--ledger or REELBATCH_LEDGER)."

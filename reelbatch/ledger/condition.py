@@ -1,0 +1,28 @@
+"""Whether a run could use the ledger: looked at without making, upgrading or changing it."""
+
+from __future__ import annotations
+
+from sqlalchemy import false
+
+from reelbatch.ledger import open_ledger_to_read
+from reelbatch.ledger.engine import Ledger, connect
+from reelbatch.ledger.migrate import HEAD, PROGRAM
+from reelbatch.ledger.schema import ledgers
+
+
+def schema_in_use(url: str) -> str | None:
+    """Its schema, once it has taken a write that changes nothing; None where there is none yet.
+
+    Raises Refused and Transient with the reason a run would give.
+    """
+    opened = open_ledger_to_read(url)
+    if opened is None:
+        return None
+    opened.close()
+    ledger = Ledger(connect(url), ledger_id=opened.id)
+    try:
+        with ledger.writing() as tx:
+            tx.execute(ledgers.update().where(false()).values(program=PROGRAM))
+    finally:
+        ledger.close()
+    return HEAD

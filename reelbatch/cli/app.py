@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from reelbatch import __version__
+from reelbatch.cli.doctor import doctor
 from reelbatch.cli.init import init
 from reelbatch.cli.ledger import ledger_commands
 from reelbatch.cli.plan import plan
@@ -16,7 +17,12 @@ from reelbatch.cli.run import run
 from reelbatch.cli.serve import serve
 from reelbatch.cli.show import show
 from reelbatch.cli.status import status
-from reelbatch.cli.status_codes import EPILOG, LOOKING_EPILOG, RECONCILE_EPILOG
+from reelbatch.cli.status_codes import (
+    DOCTOR_EPILOG,
+    EPILOG,
+    LOOKING_EPILOG,
+    RECONCILE_EPILOG,
+)
 from reelbatch.emulator.command import emulator
 
 app = typer.Typer(
@@ -36,6 +42,7 @@ for looking in (plan, show, init):
     app.command(epilog=LOOKING_EPILOG)(looking)
 app.command(epilog=RECONCILE_EPILOG)(reconcile)
 app.command()(serve)
+app.command(epilog=DOCTOR_EPILOG)(doctor)
 app.command()(emulator)
 app.add_typer(ledger_commands, name="ledger")
 

@@ -16,6 +16,8 @@ LOOKING_EPILOG = "Exit status: 0 done; 1 error; 2 refused, with the reason."
 
 RECONCILE_EPILOG = "Exit status: 0 nothing left over; 1 error; 2 refused; 3 something is left over."
 
+DOCTOR_EPILOG = "Exit status: 0 nothing is bad; 1 something is, or an error; 2 refused."
+
 
 def status_of(error: ReelbatchError) -> int:
     return REFUSED if isinstance(error, Refused) else ERROR

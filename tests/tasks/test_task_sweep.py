@@ -23,7 +23,7 @@ from tasks.produce import produce
 from tasks.stragglers import settle_stragglers
 from tasks.sweep import as_they_stand, left_behind, told
 from tests.parts.emulator import Emulator
-from tests.parts.waiting import wait_until
+from tests.parts.waiting import async_wait_until, wait_until
 from tests.tasks.conftest import Studio
 from tests.tasks.doubt_parts import FELIX, HEADER, TOM, lose_tom, past_its_deadline
 
@@ -68,8 +68,8 @@ async def leave_at_fal(studio: Studio, fal: Emulator, *rows: str) -> None:
     studio.write(HEADER, *rows)
     async with studio.open() as run:
         work = asyncio.create_task(studio.produce(run))
-        while set(studio.states().values()) != {SUBMITTED}:
-            await asyncio.sleep(0.02)
+        all_at_fal = lambda: set(studio.states().values()) == {SUBMITTED}  # noqa: E731
+        await async_wait_until(all_at_fal, description="all are at fal")
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
 

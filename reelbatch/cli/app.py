@@ -23,7 +23,7 @@ from reelbatch.cli.status_codes import (
     LOOKING_EPILOG,
     RECONCILE_EPILOG,
 )
-from reelbatch.emulator.command import emulator
+from reelbatch.emulator.command import WithFaults, emulator
 
 app = typer.Typer(
     name="reelbatch",
@@ -43,7 +43,7 @@ for looking in (plan, show, init):
 app.command(epilog=RECONCILE_EPILOG)(reconcile)
 app.command()(serve)
 app.command(epilog=DOCTOR_EPILOG)(doctor)
-app.command()(emulator)
+app.command(cls=WithFaults)(emulator)
 app.add_typer(ledger_commands, name="ledger")
 
 

@@ -1,9 +1,21 @@
 """`reelbatch emulator`: the options, and nothing heavy until it runs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
+
+
+class WithFaults(TyperCommand):
+    """Help that ends with every fault; they are read only when somebody asks."""
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        from reelbatch.emulator.faults import registry
+
+        for moment, faults in registry.by_moment().items():
+            with formatter.section(f"Faults at {moment}"):
+                formatter.write_dl([(fault.name, fault.line) for fault in faults])
 
 
 def emulator(

@@ -10,7 +10,6 @@ from sqlalchemy import RowMapping
 
 from reelbatch.errors import Permanent, Transient
 from reelbatch.fal.answers import (
-    CancelAnswer,
     Completed,
     FailedResult,
     Gone,
@@ -21,15 +20,12 @@ from reelbatch.fal.answers import (
     Submission,
 )
 from reelbatch.fal.endpoints import ENDPOINTS
-from reelbatch.jobs import RequestId
 from reelbatch.ledger import results, strays
 from reelbatch.ledger.answers import Why
-from reelbatch.ledger.results import Charge, Ending
+from reelbatch.run.entries import submission_in
 from reelbatch.run.run import Run
-from reelbatch.run.settling import settle
+from reelbatch.run.settling import settle, settle_cancelled
 from tasks.lost import COUNTS_AFTER
-
-REMOVED = (CancelAnswer.REMOVED, CancelAnswer.NOT_FOUND)
 
 
 async def settle_stragglers(run: Run) -> None:
@@ -42,12 +38,7 @@ async def settle_stragglers(run: Run) -> None:
 
 
 async def _settle(run: Run, attempt: RowMapping) -> None:
-    submission = Submission(
-        request_id=RequestId(attempt["request_id"]),
-        status_url=attempt["status_url"],
-        response_url=attempt["response_url"],
-        cancel_url=attempt["cancel_url"],
-    )
+    submission = submission_in(attempt)
     match await run.fal.status(submission):
         case Completed():
             await _book(run, attempt, submission)
@@ -71,27 +62,21 @@ async def _cancel(run: Run, attempt: RowMapping, submission: Submission) -> None
     if attempt["cancel_asked_at"] is not None:
         return
     answer = await run.fal.cancel(submission)
-    await run.book(results.cancel_asked, run.ledger, attempt["id"], answer)
-    if answer in REMOVED:
-        why = Why(error_type="client_cancelled", message="Its job had gone on without it.")
-        await _failed(run, attempt, why, "cancelled", "none")
+    message = "Its job had gone on without it."
+    price = run.prices.of(attempt["endpoint_id"])
+    await run.book(settle_cancelled, run.ledger, attempt["id"], answer, price, message=message)
 
 
 async def _gone(run: Run, attempt: RowMapping) -> None:
     silence = await run.book(results.gone, run.ledger, attempt["id"])
     if silence >= COUNTS_AFTER:
         why = Why(error_type="result_lost", message="fal no longer knows the request.")
-        await _failed(run, attempt, why, "permanent", "lost")
-
-
-async def _failed(run: Run, attempt: RowMapping, why: Why, ending: Ending, charge: Charge) -> None:
-    price = run.prices.of(attempt["endpoint_id"])
-    await run.book(
-        results.settle_failed,
-        run.ledger,
-        attempt["id"],
-        why,
-        ending=ending,
-        charge=charge,
-        price=price,
-    )
+        await run.book(
+            results.settle_failed,
+            run.ledger,
+            attempt["id"],
+            why,
+            ending="permanent",
+            charge="lost",
+            price=run.prices.of(attempt["endpoint_id"]),
+        )

@@ -15,6 +15,7 @@ from reelbatch.errors import Refused
 from reelbatch.jobs import BatchId, JobId, RowId, State
 from reelbatch.ledger.comparing import Held, Take
 from reelbatch.ledger.engine import Ledger, now
+from reelbatch.ledger.posts import lock_account
 from reelbatch.ledger.schema import accounts, batches, jobs, known_images
 from reelbatch.ledger.writing import insert_or
 
@@ -126,8 +127,13 @@ def _held(row: RowMapping) -> Held:
 
 
 def set_mark(ledger: Ledger, batch_id: BatchId, mark: Mark | None) -> None:
-    """Pause or cancel a batch for every process at work on it; None lifts the mark."""
+    """Pause or cancel a batch for every process at work on it; None lifts the mark.
+
+    Under the account's lock: a claim under way ends first, so none follows the mark.
+    """
     with ledger.writing() as tx:
+        owner = select(batches.c.account_id).where(batches.c.id == batch_id)
+        lock_account(tx, tx.execute(owner).scalar_one())
         tx.execute(
             batches.update().where(batches.c.id == batch_id).values(mark=mark, mark_at=now(tx))
         )

@@ -34,6 +34,7 @@ class Terms:
     """What a claim must respect, besides what the ledger knows."""
 
     window: int
+    """Unless a person has set another one for the account."""
     pace_per_second: float | None
     price: Decimal
     budget: Decimal | None
@@ -101,7 +102,7 @@ def claim(ledger: Ledger, job_id: str, body: Arguments, terms: Terms) -> Claim:
             or _served(tx, job, at)
             or _parked(account, terms, at)
             or _too_soon(account, at)
-            or _no_place(tx, job, terms, at)
+            or _no_place(tx, job, account["window"] or terms.window, at)
             or _over_budget(account, job, terms, at)
         )
         return refusal or _take(tx, account, job, body, terms, at)
@@ -198,15 +199,15 @@ def _too_soon(account: RowMapping, at: datetime) -> Wait | None:
     return Wait(reason="pace", until=due) if due and due > at else None
 
 
-def _no_place(tx: Connection, job: RowMapping, terms: Terms, at: datetime) -> Wait | None:
+def _no_place(tx: Connection, job: RowMapping, window: int, at: datetime) -> Wait | None:
     """In flight is counted, never kept: a counter can drift, an index cannot."""
     mine = {"account_id": job["account_id"]}
     in_flight = dict(tx.execute(_IN_FLIGHT, mine).tuples().all())
-    free = terms.window - sum(in_flight.values())
+    free = window - sum(in_flight.values())
     if free <= 0:
         _ask(tx, job["batch_id"], at)
         return Wait(reason="window")
-    if free <= _kept_for_others(tx, job, terms.window, in_flight, at):
+    if free <= _kept_for_others(tx, job, window, in_flight, at):
         _ask(tx, job["batch_id"], at)
         return Wait(reason="share")
     return None

@@ -178,10 +178,14 @@ def lost(ledger: Ledger, attempt_id: str, why: Why) -> bool:
 
 
 def cancel_asked(ledger: Ledger, attempt_id: str, answer: str) -> None:
-    """A job is cancelled once at fal; this remembers that, and what fal said."""
+    """A job is cancelled once at fal; this remembers that, and what fal said first.
+
+    Where two ask, the second hears that it is over: that says nothing of how it ended.
+    """
     with ledger.writing() as tx:
+        first = (attempts.c.id == attempt_id) & attempts.c.cancel_answer.is_(None)
         values = {"cancel_asked_at": now(tx), "cancel_answer": answer}
-        tx.execute(attempts.update().where(attempts.c.id == attempt_id).values(values))
+        tx.execute(attempts.update().where(first).values(values))
 
 
 def note_trouble(ledger: Ledger, job_id: str, why: Why) -> None:

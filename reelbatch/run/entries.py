@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import RowMapping
+
 from reelbatch.fal.answers import GoodResult, Submission
+from reelbatch.jobs import RequestId
 from reelbatch.ledger.answers import Accepted
 from reelbatch.ledger.results import Good
 
@@ -14,6 +20,16 @@ def handle_of(submission: Submission) -> Accepted:
         status_url=submission.status_url,
         response_url=submission.response_url,
         cancel_url=submission.cancel_url,
+    )
+
+
+def submission_in(attempt: Mapping[str, Any] | RowMapping) -> Submission:
+    """And back: the handle that an attempt has kept."""
+    return Submission(
+        request_id=RequestId(attempt["request_id"]),
+        status_url=attempt["status_url"],
+        response_url=attempt["response_url"],
+        cancel_url=attempt["cancel_url"],
     )
 
 

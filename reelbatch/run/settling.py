@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from sqlalchemy import RowMapping
 
-from reelbatch.fal.answers import FailedResult, GoodResult
+from reelbatch.fal.answers import CancelAnswer, FailedResult, GoodResult
 from reelbatch.fal.error_types import Family
 from reelbatch.jobs import State
 from reelbatch.ledger import Ledger, images, reading, results
@@ -77,6 +77,27 @@ def _ending(ledger: Ledger, attempt_id: str, answer: FailedResult) -> Ending:
             images.forget_upload(ledger, job["account_id"], job["image_sha256"])
             return "transient"
     return ENDINGS.get(failure.family, "permanent")
+
+
+def settle_cancelled(
+    ledger: Ledger,
+    attempt_id: str,
+    answer: CancelAnswer,
+    price: Decimal,
+    *,
+    message: str = "fal removed it.",
+) -> State | None:
+    """Book fal's answer to our cancellation. None: it is not gone, and is collected all the same.
+
+    Only what fal confirms is cancelled: a running request may still end well, and be billed.
+    """
+    results.cancel_asked(ledger, attempt_id, answer)
+    if answer not in (CancelAnswer.REMOVED, CancelAnswer.NOT_FOUND):
+        return None
+    why = Why(error_type="client_cancelled", message=message)
+    return results.settle_failed(
+        ledger, attempt_id, why, ending="cancelled", charge="none", price=price
+    )
 
 
 def _was_uploaded(job: RowMapping) -> bool:

@@ -12,6 +12,7 @@ from uuid import UUID
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
 
 from reelbatch.run.handover import HANDOVER
+from reelbatch.run.obeying import obey
 from reelbatch.run.progress import Progress, look, tell
 from reelbatch.run.run import Run
 
@@ -35,6 +36,7 @@ async def at_work(run: Run) -> AsyncIterator[None]:
     beside = [
         asyncio.create_task(run.poller.work()),
         asyncio.create_task(run.elsewhere.work()),
+        asyncio.create_task(obey(run)),
         asyncio.create_task(tell(run, [*listeners, page.listen])),
         asyncio.create_task(page.work()),
         asyncio.create_task(_leave_after_draining(run)),

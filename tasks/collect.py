@@ -23,13 +23,14 @@ from reelbatch.fal.answers import (
     Submission,
 )
 from reelbatch.fal.endpoints import ENDPOINTS
-from reelbatch.jobs import JobId, RequestId, State
+from reelbatch.jobs import JobId, State
 from reelbatch.ledger import reading, results
 from reelbatch.ledger.answers import Why
 from reelbatch.ledger.results import Charge, Ending
-from reelbatch.run.polling import Overdue, Seen, Unfinished
+from reelbatch.run.entries import submission_in
+from reelbatch.run.polling import Overdue, Seen, Settled, Unfinished
 from reelbatch.run.run import Run
-from reelbatch.run.settling import is_permanent, settle
+from reelbatch.run.settling import is_permanent, settle, settle_cancelled
 from tasks.listen import heard
 from tasks.lost import COUNTS_AFTER, found_again
 
@@ -63,7 +64,7 @@ async def _collect(run: Run, job_id: JobId, *, left_behind: bool) -> State:
     if left_behind:
         run.at_hand.pop(job_id, None)
     job = await run.job(job_id)
-    submission = submission_of(job)
+    submission = submission_in(job)
     patient = job["cancel_asked_at"] is not None
     if job["withdrawn"] and not patient and await _is_queued(run, submission):
         if state := await _cancel(run, job, submission):
@@ -82,6 +83,8 @@ async def _collect(run: Run, job_id: JobId, *, left_behind: bool) -> State:
                 if state := await _cancel(run, job, submission):
                     return state
                 patient = True
+            case Settled():
+                return await _stands(run, job)
             case Gone():
                 unheard_of = True
                 if state := await _missing(run, job):
@@ -101,21 +104,11 @@ async def _collect(run: Run, job_id: JobId, *, left_behind: bool) -> State:
 async def _ending(
     run: Run, job: Job, *, at_once: bool, patient: bool, heard: asyncio.Event
 ) -> Seen:
-    submission = submission_of(job)
+    submission = submission_in(job)
     if run.sweeps:
         return await run.poller.look(submission, heard=heard)
     return await run.poller.finished(
         submission, age=_age(job), at_once=at_once, patient=patient, heard=heard
-    )
-
-
-def submission_of(job: Job) -> Submission:
-    """fal's handle on the job's newest attempt."""
-    return Submission(
-        request_id=RequestId(job["request_id"]),
-        status_url=job["status_url"],
-        response_url=job["response_url"],
-        cancel_url=job["cancel_url"],
     )
 
 
@@ -227,10 +220,11 @@ async def _cancel(run: Run, job: Job, submission: Submission) -> State | None:
         answer = await run.fal.cancel(submission)
     except Transient:
         return None
-    await run.book(results.cancel_asked, run.ledger, job["attempt_id"], answer)
-    if answer not in (CancelAnswer.REMOVED, CancelAnswer.NOT_FOUND):
-        return None
-    return await _end(run, job, "client_cancelled", "fal removed it.", "cancelled", "none")
+    price = run.prices.of(job["endpoint_id"])
+    state = await run.book(settle_cancelled, run.ledger, job["attempt_id"], answer, price)
+    if state is not None:
+        run.gate.place_freed()
+    return state
 
 
 async def _stands(run: Run, job: Job) -> State:

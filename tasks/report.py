@@ -20,6 +20,7 @@ from reelbatch.jobs import BatchId
 from reelbatch.ledger import reading
 from reelbatch.ledger.learning import remember_account
 from reelbatch.money import as_text
+from reelbatch.run.obeying import obey_now
 from reelbatch.run.run import Run
 from reelbatch.run.totals import Totals, read_totals
 from reelbatch.urls import without_query
@@ -31,6 +32,7 @@ TABLE_ROWS = 500
 @task(name="report", cache_policy=NO_CACHE)
 async def report(run: Run) -> Totals:
     """Write down how the batch stands, and return it."""
+    await obey_now(run)
     seen = run.poller.schedule
     await run.book(
         remember_account,

@@ -17,15 +17,18 @@ LOOK_AGAIN_SECONDS = 1.0
 
 Try = Callable[[], Awaitable[Claim]]
 Parked = Callable[[], Awaitable[None]]
+Paused = Callable[[], Awaitable[bool]]
+"""Whether to wait for `resume`."""
 
 
 class Gate:
     """Take turns at the ledger's claim."""
 
-    def __init__(self, on_parked: Parked) -> None:
+    def __init__(self, on_parked: Parked, on_paused: Paused) -> None:
         self._turn = asyncio.Lock()
         self._moved = asyncio.Event()
         self._on_parked = on_parked
+        self._on_paused = on_paused
         self.closed = asyncio.Event()
         """Set when this run claims nothing more."""
 
@@ -51,6 +54,8 @@ class Gate:
                         if answer.reason == "parked":
                             await self._on_parked()
                         await self.wait_until(answer.until)
+                    case Stop(reason="paused") if await self._on_paused():
+                        await self.wait_until(None)
                     case Stop():
                         self.close()
                         return answer

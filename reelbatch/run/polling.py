@@ -6,7 +6,7 @@ A status read never fails a job: what goes wrong is looked at again, later.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -47,7 +47,12 @@ class Unfinished:
     """One look was asked for, and the request is still on its way, or fal did not answer."""
 
 
-Ending = Completed | Gone | Overdue
+@dataclass(frozen=True)
+class Settled:
+    """Somebody else has booked how it ended."""
+
+
+Ending = Completed | Gone | Overdue | Settled
 Seen = Ending | Unfinished
 
 
@@ -69,6 +74,7 @@ class Poller:
         self._run_timeout = run_timeout_seconds
         self._clock = clock
         self._changed = asyncio.Event()
+        self._watches: set[Watch] = set()
         self._busy = asyncio.Semaphore(AT_ONCE)
         self._pace = AsyncLimiter(1, 1 / calls_per_second) if calls_per_second else None
 
@@ -90,6 +96,7 @@ class Poller:
         done: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         watch = Watch(submission, done, patient=patient, heard=heard or asyncio.Event())
         now = self._clock()
+        self._watches.add(watch)
         self.schedule.accepted(watch, now - age, now)
         if at_once:
             self.schedule.look_at(watch, now)
@@ -97,6 +104,7 @@ class Poller:
         try:
             return await done
         finally:
+            self._watches.discard(watch)
             self.schedule.drop(watch, self._clock())
             self._changed.set()
 
@@ -113,6 +121,12 @@ class Poller:
             return status
         heard.set()
         return Unfinished()
+
+    def settled(self, request_ids: Collection[str]) -> None:
+        """Nobody need wait for these any more."""
+        for watch in self._watches:
+            if watch.submission.request_id in request_ids:
+                self._end(watch, Settled())
 
     async def work(self) -> None:
         """Look at whatever is due, for ever; cancel it to stop."""

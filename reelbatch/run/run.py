@@ -20,7 +20,7 @@ from reelbatch.config import Settings
 from reelbatch.fal.answers import KeyCheck
 from reelbatch.fal.client import Fal
 from reelbatch.jobs import RowId, State
-from reelbatch.ledger import Ledger, parking, reading
+from reelbatch.ledger import Ledger, orders, parking, reading
 from reelbatch.ledger.batches import Batch
 from reelbatch.ledger.claims import Terms
 from reelbatch.media.download import Downloader
@@ -60,6 +60,7 @@ class Run:
     remote: Remote
     prices: Prices
     window: int
+    """Requests in flight, for the account: this run's own wish, or what a person ordered since."""
     bookkeepers: Executor
     """Threads for the ledger: one for SQLite, whose writers would only wait for each other."""
     porters: Executor
@@ -96,11 +97,12 @@ class Run:
     def __post_init__(self) -> None:
         self._last_shard_begun = False
         self._heard_at = float("-inf")
+        self._own_window = self.window
         self.gone = asyncio.Event()
         """Set once nothing is waited for any more: everybody goes."""
         self.room = asyncio.Event()
         """Set whenever there may be room for another shard."""
-        self.gate = Gate(self._while_parked)
+        self.gate = Gate(self._while_parked, self._while_paused)
         self.elsewhere = Elsewhere(self._states)
         if self.sweeps:
             self.gate.close()
@@ -133,6 +135,11 @@ class Run:
         """Go now: what is in flight stays in the ledger for the next run."""
         self.stop("interrupted")
         self.leaving.set()
+
+    def take_window(self, ordered: int | None) -> None:
+        """A person's word, from any terminal, wins over this run's own window."""
+        self.window = ordered or self._own_window
+        self.room.set()
 
     def terms(self, endpoint_id: str) -> Terms:
         """What a claim for this endpoint must respect."""
@@ -234,6 +241,11 @@ class Run:
                     self.stop("unreachable", parked.detail)
             case "throttled" | "storm":
                 return
+
+    async def _while_paused(self) -> bool:
+        """Wait for `resume` as long as there is something left to see through."""
+        under_way = await self.book(orders.under_way, self.ledger, self.batch.id)
+        return not under_way.isdisjoint(self.driving)
 
     async def _look_for_life(self, waited: timedelta) -> None:
         """After a storm: ask fal what costs nothing, before anything that may."""

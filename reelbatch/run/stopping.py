@@ -27,5 +27,5 @@ ADVICE: dict[StopReason, str] = {
     "unreachable": "fal could not be reached for ten minutes. Run again when the network is back.",
     "cancelled": "Run again to make the rest.",
     "interrupted": "Run again to carry on.",
-    "paused": "Say `reelbatch resume` and run again to carry on.",
+    "paused": "Say `reelbatch resume`, or run again, to carry on.",
 }

@@ -77,7 +77,7 @@ class Studio:
     async def open(self, name: str = "cats.csv", **wishes: Any) -> AsyncIterator[Run]:
         """A run with its manifest in the ledger, and the poller at work."""
         request = GenerateRequest(manifest=str(self.folder / name), **wishes)
-        plan = make_plan(request, self._settings(request.settings_flags()), self.ledger)
+        plan = make_plan(request, self.settings_of(request.settings_flags()), self.ledger)
         refuse_faults(plan)
         batch, settings = take_batch(plan, request, self.ledger)
         async with open_run(request, settings, self.ledger, batch, plan) as run:
@@ -93,7 +93,8 @@ class Studio:
                     task.cancel()
                 await asyncio.gather(*beside, return_exceptions=True)
 
-    def _settings(self, flags: Mapping[str, Any]) -> Settings:
+    def settings_of(self, flags: Mapping[str, Any]) -> Settings:
+        """What a command with these flags would work with."""
         return read_settings(
             **{**self.fal.settings, "archive": str(self.archive), **self.settings, **flags}
         )

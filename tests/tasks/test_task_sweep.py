@@ -40,7 +40,7 @@ def _no_long_tries(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def sweeping(studio: Studio) -> AsyncIterator[Run]:
     request = GenerateRequest(batch="cats")
-    HANDOVER.set(Handover(settings=studio._settings({}), ledger=studio.ledger))
+    HANDOVER.set(Handover(settings=studio.settings_of({}), ledger=studio.ledger))
     batch, settings = take_batch(None, request, studio.ledger)
     async with open_run(request, settings, studio.ledger, batch, None, sweeps=True) as run:
         beside = asyncio.create_task(run.elsewhere.work())
@@ -188,7 +188,7 @@ async def test_the_sweep_learns_nothing_and_wakes_nobody(studio: Studio, fal: Em
     with studio.ledger.writing() as tx:
         tx.execute(accounts.update().values(parked_reason="storm", parked_until=later))
     fal.set(concurrency=1, service_seconds=30)
-    before = account_facts(studio.ledger, studio._settings({}).account_id)
+    before = account_facts(studio.ledger, studio.settings_of({}).account_id)
     await sweep(studio)
     with studio.ledger.reading() as tx:
         account = tx.execute(accounts.select()).mappings().one()

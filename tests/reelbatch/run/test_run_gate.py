@@ -39,6 +39,10 @@ async def nobody_parked() -> None:
     return None
 
 
+async def nobody_paused() -> bool:
+    return False
+
+
 async def settled() -> None:
     """Everybody has done what can be done now, and half a second is over."""
     await asyncio.sleep(0.5)
@@ -46,7 +50,7 @@ async def settled() -> None:
 
 def test_who_comes_first_is_served_first() -> None:
     async def story() -> None:
-        gate, ledger, served = Gate(nobody_parked), Ledger(), list[str]()
+        gate, ledger, served = Gate(nobody_parked, nobody_paused), Ledger(), list[str]()
 
         async def one(name: str) -> None:
             answer = await gate.claim(ledger.wants(name))
@@ -66,7 +70,7 @@ def test_who_comes_first_is_served_first() -> None:
 
 def test_only_the_first_in_line_asks_the_ledger() -> None:
     async def story() -> None:
-        gate, ledger = Gate(nobody_parked), Ledger()
+        gate, ledger = Gate(nobody_parked, nobody_paused), Ledger()
         line = [asyncio.create_task(gate.claim(ledger.wants(name))) for name in "abc"]
         await asyncio.wait(line, timeout=10)
         assert set(ledger.asked) == {"a"}
@@ -79,7 +83,7 @@ def test_only_the_first_in_line_asks_the_ledger() -> None:
 
 def test_a_place_that_is_freed_wakes_the_first_at_once() -> None:
     async def story() -> None:
-        gate, ledger = Gate(nobody_parked), Ledger()
+        gate, ledger = Gate(nobody_parked, nobody_paused), Ledger()
         first = asyncio.create_task(gate.claim(ledger.wants("a")))
         await settled()
         ledger.places, before = 1, now()
@@ -92,7 +96,7 @@ def test_a_place_that_is_freed_wakes_the_first_at_once() -> None:
 
 def test_a_place_that_another_process_freed_is_found_without_a_word() -> None:
     async def story() -> None:
-        gate, ledger = Gate(nobody_parked), Ledger()
+        gate, ledger = Gate(nobody_parked, nobody_paused), Ledger()
         first = asyncio.create_task(gate.claim(ledger.wants("a")))
         await settled()
         ledger.places = 1
@@ -103,7 +107,7 @@ def test_a_place_that_another_process_freed_is_found_without_a_word() -> None:
 
 def test_what_is_a_jobs_own_matter_leaves_the_line_at_once() -> None:
     async def story() -> None:
-        gate, ledger = Gate(nobody_parked), Ledger(places=1)
+        gate, ledger = Gate(nobody_parked, nobody_paused), Ledger(places=1)
         twin = Wait(reason="twin", job_id="the-other")
         later = Wait(reason="later", until=datetime.now(UTC) + timedelta(hours=1))
 
@@ -126,7 +130,7 @@ def test_what_is_a_jobs_own_matter_leaves_the_line_at_once() -> None:
 
 def test_closing_sends_everybody_home() -> None:
     async def story() -> None:
-        gate, ledger = Gate(nobody_parked), Ledger()
+        gate, ledger = Gate(nobody_parked, nobody_paused), Ledger()
         line = [asyncio.create_task(gate.claim(ledger.wants(name))) for name in "abc"]
         await settled()
         gate.close()
@@ -139,7 +143,7 @@ def test_closing_sends_everybody_home() -> None:
 
 def test_a_stop_is_told_once_and_closes_the_gate() -> None:
     async def story() -> None:
-        gate, ledger = Gate(nobody_parked), Ledger(places=1)
+        gate, ledger = Gate(nobody_parked, nobody_paused), Ledger(places=1)
         stop = Stop(reason="budget")
 
         async def says() -> Claim:
@@ -161,7 +165,7 @@ def test_while_the_account_is_parked_somebody_decides_whether_to_go_on_waiting()
             if len(looked) == 3:
                 gate.close()
 
-        gate = Gate(look)
+        gate = Gate(look, nobody_paused)
         later = datetime.now(UTC) + timedelta(hours=1)
 
         async def parked() -> Claim:
@@ -176,7 +180,7 @@ def test_while_the_account_is_parked_somebody_decides_whether_to_go_on_waiting()
 
 def test_a_claim_that_breaks_lets_the_next_one_in() -> None:
     async def story() -> None:
-        gate, ledger = Gate(nobody_parked), Ledger(places=1)
+        gate, ledger = Gate(nobody_parked, nobody_paused), Ledger(places=1)
 
         async def breaks() -> Claim:
             raise OSError("the disk is full")

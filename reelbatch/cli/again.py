@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from reelbatch.cli.asking import confirm
-from reelbatch.cli.session import session, tell
+from reelbatch.cli.session import lift_orders, session, tell
 from reelbatch.config import DOWNLOAD_CAP_BYTES, Settings
 from reelbatch.errors import Permanent, Refused, Transient
 from reelbatch.fal.answers import GoodResult, NotYet, ResultAnswer
@@ -54,7 +54,7 @@ def retry_batch(
         unknown = asyncio.run(settle_what_fal_holds(at_hand.settings, at_hand.ledger, chosen))
         chosen = _without(unknown, chosen)
         retrying.put_back(at_hand.ledger, chosen)
-        batches.set_mark(at_hand.ledger, batch.id, None)
+        lift_orders(request, at_hand, batch)
         settings = at_hand.settings.model_copy(update={"archive": batch.archive})
         only = frozenset(RowId(reading.job(at_hand.ledger, one)["row_id"]) for one in chosen)
         handover = Handover(settings=settings, ledger=at_hand.ledger, only=only)

@@ -7,11 +7,14 @@ from typing import Annotated
 import typer
 
 from reelbatch import __version__
+from reelbatch.cli.cancel import cancel
 from reelbatch.cli.doctor import doctor
 from reelbatch.cli.init import init
 from reelbatch.cli.ledger import ledger_commands
+from reelbatch.cli.pause import pause
 from reelbatch.cli.plan import plan
 from reelbatch.cli.reconcile import reconcile
+from reelbatch.cli.resume import resume
 from reelbatch.cli.retry import retry
 from reelbatch.cli.run import run
 from reelbatch.cli.serve import serve
@@ -36,9 +39,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for command in (run, status, retry):
+for command in (run, status, retry, cancel):
     app.command(epilog=EPILOG)(command)
-for looking in (plan, show, init):
+for looking in (plan, show, pause, resume, init):
     app.command(epilog=LOOKING_EPILOG)(looking)
 app.command(epilog=RECONCILE_EPILOG)(reconcile)
 app.command()(serve)

@@ -29,6 +29,14 @@ MaxInFlight = Annotated[
     str | None,
     typer.Option(metavar="N|auto", help="Requests at fal at once.", show_default="auto"),
 ]
+OrderedWindow = Annotated[
+    str | None,
+    typer.Option(
+        "--max-in-flight",
+        metavar="N|auto",
+        help="Another window for the account: live runs obey it; auto leaves it to each run.",
+    ),
+]
 SubmitRate = Annotated[
     float | None,
     typer.Option(metavar="PER_S", help="Submissions a second.", show_default="10"),
@@ -64,5 +72,6 @@ Emulated = Annotated[
     bool, typer.Option("--emulated", help="Rehearse for nothing, on a local emulator of fal.")
 ]
 Rehearsed = Annotated[bool, typer.Option("--emulated", help="Look at the rehearsals.")]
+RehearsedBatch = Annotated[bool, typer.Option("--emulated", help="A batch of the rehearsals.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]

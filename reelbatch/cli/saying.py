@@ -98,7 +98,7 @@ def say_totals(totals: Totals, out: TextIO) -> None:
         print(f"Stopped: {totals.stopped}{detail}. {ADVICE[totals.stopped]}", file=out)
     elif counts.remaining and totals.by_run:
         print(f"{counts.remaining} not finished: run again to carry on.", file=out)
-    if totals.results_until and totals.by_run:
+    if totals.results_until and (totals.by_run or totals.stopped):
         _say_until(totals.at_fal, totals.results_until, out)
 
 

@@ -17,7 +17,8 @@ from reelbatch.cli.rehearsing import rehearsal_archive, rehearsal_ledger
 from reelbatch.cli.saying import print_json, say_faults, say_plan, say_totals, stream
 from reelbatch.config import Settings, read_settings
 from reelbatch.errors import Refused
-from reelbatch.ledger import Ledger, batches, open_ledger
+from reelbatch.ledger import Ledger, batches, open_ledger, orders
+from reelbatch.ledger.batches import Batch
 from reelbatch.ledger.forgetting import forget_in_flight
 from reelbatch.money import as_text
 from reelbatch.run.handover import Handover
@@ -108,10 +109,16 @@ def _planned(request: GenerateRequest, at_hand: Session, *, as_json: bool, yes: 
     prices = prices_if_all_is_well(plan)
     say_plan(plan, prices, out)
     confirm(f"Spend ${as_text(plan.cost_usd(prices))}?", yes=yes)
-    if plan.batch:
-        # A person who runs a batch again means it to go on.
-        batches.set_mark(at_hand.ledger, plan.batch.id, None)
+    lift_orders(request, at_hand, plan.batch)
     return plan
+
+
+def lift_orders(request: GenerateRequest, at_hand: Session, batch: Batch | None) -> None:
+    """A person who runs a batch again means it to go on, and with the window he says."""
+    if batch:
+        batches.set_mark(at_hand.ledger, batch.id, None)
+    if request.max_in_flight is not None:
+        orders.set_window(at_hand.ledger, at_hand.settings.account_id, None)
 
 
 def tell(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from sqlalchemy import false
+from sqlalchemy.exc import DBAPIError
 
+from reelbatch.errors import Refused
 from reelbatch.ledger import open_ledger_to_read
-from reelbatch.ledger.engine import Ledger, connect
+from reelbatch.ledger.engine import Ledger, connect, reason_of
 from reelbatch.ledger.migrate import HEAD, PROGRAM
 from reelbatch.ledger.schema import ledgers
 
@@ -23,6 +25,11 @@ def schema_in_use(url: str) -> str | None:
     try:
         with ledger.writing() as tx:
             tx.execute(ledgers.update().where(false()).values(program=PROGRAM))
+    except DBAPIError as error:
+        raise Refused(
+            f"The ledger {ledger.url} takes no writes: {reason_of(error)}.",
+            advice="Name the primary database, and a user who may write.",
+        ) from error
     finally:
         ledger.close()
     return HEAD

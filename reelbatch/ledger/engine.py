@@ -72,7 +72,7 @@ class Ledger:
         try:
             yield
         except OperationalError as error:
-            self._waited_in_vain = "locked" in _reason(error)
+            self._waited_in_vain = "locked" in reason_of(error)
             raise
         self._waited_in_vain = False
 
@@ -203,15 +203,16 @@ def _said_plainly(url: str) -> Iterator[None]:
         yield
     except OperationalError as error:
         raise Transient(
-            f"The ledger {url} cannot be used: {_reason(error)}.", advice=_advice(_reason(error))
+            f"The ledger {url} cannot be used: {reason_of(error)}.",
+            advice=_advice(reason_of(error)),
         ) from error
     except DBAPIError as error:
         if error.connection_invalidated:
-            raise Transient(f"The ledger {url} went away: {_reason(error)}.") from error
+            raise Transient(f"The ledger {url} went away: {reason_of(error)}.") from error
         raise
 
 
-def _reason(error: DBAPIError) -> str:
+def reason_of(error: DBAPIError) -> str:
     return str(error.orig).strip().splitlines()[0] if error.orig else "unknown reason"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from reelbatch.archive.contract import Archive, KeyTaken, Stored
+from reelbatch.archive.contract import SCRATCH, Archive, KeyTaken, Stored
 from reelbatch.archive.open import open_archive
 from reelbatch.errors import Permanent
 
@@ -86,6 +86,16 @@ def test_put_writes_anew(archive: Archive) -> None:
     archive.put("cats/batch.json", b"{}", "application/json")
     archive.put("cats/batch.json", b'{"a": 1}', "application/json")
     assert archive.read("cats/batch.json") == b'{"a": 1}'
+
+
+def test_scratch_can_be_taken_away_and_nothing_else(archive: Archive) -> None:
+    _keep(archive, VIDEO)
+    _keep(archive, VIDEO, f"{SCRATCH}/probe.txt")
+    assert archive.take_away_scratch("probe.txt")
+    assert archive.read(f"{SCRATCH}/probe.txt") is None
+    with pytest.raises(Permanent, match="cannot be a key"):
+        archive.take_away_scratch(f"../{KEY}")
+    assert archive.read(KEY) == VIDEO
 
 
 def test_an_empty_file_is_a_file(archive: Archive) -> None:

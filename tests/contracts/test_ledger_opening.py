@@ -12,13 +12,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from reelbatch.errors import Refused, Transient
 from reelbatch.jobs import State
 from reelbatch.ledger import Ledger, engine, open_ledger, open_ledger_to_read
 from reelbatch.ledger.batches import all_batches
+from reelbatch.ledger.condition import schema_in_use
 from reelbatch.ledger.migrate import HEAD
 from reelbatch.ledger.places import file_system, refuse_network_file_system
 from reelbatch.ledger.posts import lock_account
@@ -215,6 +216,32 @@ def test_reading_makes_no_ledger(tmp_path: Path, postgres: str) -> None:
     assert not place.parent.exists()
     assert open_ledger_to_read(postgres) is None
     _change(postgres, "CREATE TABLE alembic_version (version_num TEXT)")
+
+
+def test_a_ledger_that_is_down_is_not_one_still_to_be_made(postgres: str, tmp_path: Path) -> None:
+    """`plan` would call all of its rows new."""
+    with pytest.raises(Refused, match="cannot be opened"):
+        open_ledger_to_read("postgresql://me@127.0.0.1:1/none")
+    with pytest.raises(Refused, match="cannot be opened"):
+        open_ledger_to_read(f"{postgres}_of_nobody")
+    with pytest.raises(Refused, match="cannot be opened"):
+        open_ledger_to_read(f"sqlite:///{tmp_path}")
+
+
+def test_the_schema_in_use_is_told_without_making_or_changing_it(new_ledger_url: str) -> None:
+    assert schema_in_use(new_ledger_url) is None
+    assert schema_in_use(new_ledger_url) is None, "the first look made none"
+    open_ledger(new_ledger_url).close()
+    assert schema_in_use(new_ledger_url) == HEAD
+
+
+def test_a_database_that_takes_no_writes_is_refused(postgres: str) -> None:
+    """A standby, say. Reading it is no help to a run."""
+    open_ledger(postgres).close()
+    database = make_url(postgres).database
+    _change(postgres, f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+    with pytest.raises(Refused, match="takes no writes: cannot execute UPDATE in a read-only"):
+        schema_in_use(postgres)
 
 
 def test_reading_sees_what_is_there(ledger: Ledger, ledger_url: str) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
@@ -13,26 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conftest import World, cats
+from tests.parts.small_disk import MB, filled, mounted, needs_mount
 from tests.parts.waiting import wait_until
 
 Trouble = Callable[[Path], AbstractContextManager[None]]
-
-MB = 1024 * 1024
-needs_mount = pytest.mark.skipif(
-    sys.platform != "linux" or os.geteuid() != 0, reason="only root on Linux can make a small disk"
-)
-
-
-@contextmanager
-def mounted(folder: Path, *, size: int) -> Iterator[Path]:
-    folder.mkdir()
-    options = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
-    if subprocess.run(options, check=False, capture_output=True).returncode:
-        pytest.skip("this container may not mount a small disk")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture
@@ -40,14 +21,6 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A real file system with room for little."""
     with mounted(tmp_path / "disk", size=16 * MB) as folder:
         yield folder
-
-
-def filled(folder: Path, *, leave: int) -> Path:
-    """Use up all of its space but so many bytes; deleting the file makes room again."""
-    free = os.statvfs(folder)
-    filler = folder / "filler"
-    filler.write_bytes(bytes(max(0, free.f_bavail * free.f_bsize - leave)))
-    return filler
 
 
 @needs_mount

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import shutil
@@ -24,6 +25,9 @@ from reelbatch.urls import without_login
 PROBE = "probe.txt"
 TRIALS = (b"one\n", b"two\n", b"three\n")
 """Three: another doctor may take the first away while we put the second."""
+
+HELD_SECONDS = 8.0
+"""A live run holds it for milliseconds."""
 
 MB = 1024 * 1024
 SCARCE_BYTES = 1024 * MB
@@ -64,10 +68,18 @@ def _is_refused(place: Archive, content: bytes) -> bool:
     return False
 
 
-async def ledger(settings: Settings) -> Found:
+async def ledger(settings: Settings, patience_seconds: float = HELD_SECONDS) -> Found:
     if in_container() and not settings.ledger:
         refuse_passing_places(settings)
-    return await in_thread(lambda: _ledger(settings.ledger_url))
+    try:
+        async with asyncio.timeout(patience_seconds):
+            return await in_thread(lambda: _ledger(settings.ledger_url))
+    except TimeoutError:
+        return bad(
+            f"{without_login(settings.ledger_url)} took no write in {patience_seconds:g} s: it "
+            "cannot be reached, or another program holds it.",
+            "Look who holds it; a run waits 30 s for its turn.",
+        )
 
 
 def _ledger(url: str) -> Found:

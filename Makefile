@@ -15,7 +15,7 @@ demo: install
 	@$(BIN)/python -m reelbatch.cli.demo
 
 test: install
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 # One random storm of two minutes; STORM="--seed 7 --jobs 120 --seconds 25" chooses another.
 chaos: install

@@ -87,6 +87,9 @@ def _known_batch(request: GenerateRequest, ledger: Ledger) -> tuple[Batch, Setti
             f"The ledger {ledger.url} knows no batch named {request.batch!r}.",
             advice="`reelbatch status` lists those it knows.",
         )
+    batches.check_batch(
+        batch, account_id=settings.account_id, place=batch.place, named_by_hand=True
+    )
     settings = for_manifest(settings, {}, archive=None, budget_usd=batch.budget_usd)
     return batch, settings.model_copy(update={"archive": batch.archive})
 

@@ -13,6 +13,7 @@ from reelbatch.money import as_text
 from reelbatch.run.handover import HANDOVER
 from reelbatch.run.stopping import ADVICE
 from reelbatch.run.swept import Swept
+from reelbatch.run.taken import Taken
 from reelbatch.run.totals import Totals
 
 
@@ -59,6 +60,21 @@ def state_of_sweep(swept: Sequence[Swept]) -> State[Any]:
     message = "; ".join(map(str, swept)) + "."
     if any(one.refusal for one in swept):
         return Failed(name="Refused", message=message)
+    return Completed(message=message)
+
+
+def state_of_inbox(taken: Sequence[Taken]) -> State[Any]:
+    """The worst of them: what stays wants somebody's hand, what is rejected its author's."""
+    if not taken:
+        return Completed(message="Nothing to do.")
+    message = "; ".join(map(str, taken))
+    outcomes = {one.outcome for one in taken}
+    if "refused" in outcomes:
+        return Failed(name="Refused", message=message)
+    if "stays" in outcomes:
+        return Failed(name="Stopped", message=message)
+    if outcomes & {"rejected", "partly"}:
+        return Completed(name="PartlyFailed", message=message)
     return Completed(message=message)
 
 

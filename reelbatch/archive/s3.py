@@ -41,16 +41,16 @@ class S3Archive:
     """Objects below one prefix of one bucket."""
 
     def __init__(self, client: S3Client, bucket: str, prefix: str) -> None:
-        self._client = client
-        self._bucket = bucket
-        self._prefix = prefix
+        self.client = client
+        self.bucket = bucket
+        self.prefix = prefix
 
     @property
     def uri(self) -> str:
-        return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
     def uri_of(self, key: str) -> str:
-        return f"s3://{self._bucket}/{self._name(key)}"
+        return f"s3://{self.bucket}/{self._name(key)}"
 
     def describe(self) -> str:
         endpoint = self._endpoint
@@ -58,8 +58,8 @@ class S3Archive:
 
     def put_once(self, key: str, content: bytes, *, sha256: str, content_type: str) -> Stored:
         try:
-            self._client.put_object(
-                Bucket=self._bucket,
+            self.client.put_object(
+                Bucket=self.bucket,
                 Key=self._name(key),
                 Body=content,
                 ContentType=content_type,
@@ -73,8 +73,8 @@ class S3Archive:
 
     def put(self, key: str, content: bytes, content_type: str) -> None:
         try:
-            self._client.put_object(
-                Bucket=self._bucket,
+            self.client.put_object(
+                Bucket=self.bucket,
                 Key=self._name(key),
                 Body=content,
                 ContentType=content_type,
@@ -123,8 +123,8 @@ class S3Archive:
     def _kept_sha256(self, key: str) -> str | None:
         """The hash of what lies there: by HEAD's checksum, else by reading it."""
         try:
-            head = self._client.head_object(
-                Bucket=self._bucket, Key=self._name(key), ChecksumMode="ENABLED"
+            head = self.client.head_object(
+                Bucket=self.bucket, Key=self._name(key), ChecksumMode="ENABLED"
             )
         except ClientError as error:
             if is_missing(error):
@@ -139,20 +139,20 @@ class S3Archive:
         return None if content is None else hashlib.sha256(content).hexdigest()
 
     def _get(self, key: str) -> bytes:
-        answer = self._client.get_object(Bucket=self._bucket, Key=self._name(key))
+        answer = self.client.get_object(Bucket=self.bucket, Key=self._name(key))
         # Entering the body itself gives the bare stream, which checks no length.
         with closing(answer["Body"]) as body:
             return body.read()
 
     def _name(self, key: str) -> str:
-        return f"{self._prefix}/{checked(key)}" if self._prefix else checked(key)
+        return f"{self.prefix}/{checked(key)}" if self.prefix else checked(key)
 
     @property
     def _endpoint(self) -> str:
-        return without_query(self._client.meta.endpoint_url)
+        return without_query(self.client.meta.endpoint_url)
 
     def _fault(self, error: ClientError | BotoCoreError) -> Fault:
-        return fault(error, uri=self.uri, bucket=self._bucket, endpoint=self._endpoint)
+        return fault(error, uri=self.uri, bucket=self.bucket, endpoint=self._endpoint)
 
     def _unreadable(self, key: str) -> Permanent:
         return Permanent(

@@ -109,3 +109,49 @@ class SweepRequest(BaseModel):
     @property
     def overdue(self) -> timedelta:
         return timedelta(seconds=self.overdue_seconds)
+
+
+class InboxRequest(BaseModel):
+    """Where manifests arrive, and how each of them is run."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    inbox: str = Field(
+        min_length=1,
+        title="Inbox",
+        description="s3://bucket/prefix, or a folder the worker can read: each new .csv, .yaml, "
+        ".jsonl or .xlsx directly in it becomes one batch.",
+    )
+    archive: str | None = Field(
+        default=None, title="Archive", description="s3://bucket/prefix, or a directory."
+    )
+    max_rows: int = Field(
+        default=100_000,
+        ge=1,
+        le=1_000_000,
+        title="Most rows",
+        description="A manifest with more is rejected.",
+    )
+    strict: bool = Field(default=False, title="Strict", description="Treat warnings as errors.")
+    budget_usd: Annotated[Decimal, Field(gt=0)] | None = Field(
+        default=None, title="Budget (USD)", description="For each manifest's batch."
+    )
+    budget_per_day_usd: Annotated[Decimal, Field(gt=0)] | None = Field(
+        default=None, title="Budget a day (USD)", description="For the whole account, by UTC day."
+    )
+    price_usd: Annotated[Decimal, Field(gt=0)] | None = Field(
+        default=None, title="Price (USD)", description="Dollars a video, if fal names none."
+    )
+    max_in_flight: Literal["auto"] | Annotated[int, Field(ge=1, le=5000)] | None = Field(
+        default=None, title="Requests in flight", description="auto, or a number."
+    )
+    collect: Literal["poll", "webhook"] | None = Field(
+        default=None,
+        title="Collect by",
+        description="poll, or webhook where `reelbatch serve` runs. Empty: as the worker is set.",
+    )
+
+    def for_batch(self, batch: str | None, manifest: str | None) -> GenerateRequest:
+        """What is asked for one manifest."""
+        wishes = self.model_dump(exclude={"inbox", "max_rows"})
+        return GenerateRequest(batch=batch, manifest=manifest, **wishes)

@@ -68,8 +68,9 @@ async def leave_at_fal(studio: Studio, fal: Emulator, *rows: str) -> None:
     studio.write(HEADER, *rows)
     async with studio.open() as run:
         work = asyncio.create_task(studio.produce(run))
-        all_at_fal = lambda: set(studio.states().values()) == {SUBMITTED}  # noqa: E731
-        await async_wait_until(all_at_fal, description="all are at fal")
+        await async_wait_until(
+            lambda: set(studio.states().values()) == {SUBMITTED}, description="fal has them"
+        )
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
 

@@ -96,7 +96,7 @@ class S3Archive:
 
     def take_away_scratch(self, name: str) -> bool:
         try:
-            self._client.delete_object(Bucket=self._bucket, Key=self._name(f"{SCRATCH}/{name}"))
+            self.client.delete_object(Bucket=self.bucket, Key=self._name(f"{SCRATCH}/{name}"))
         except (ClientError, BotoCoreError):
             return False
         return True

@@ -15,9 +15,8 @@ from reelbatch.run.handover import HANDOVER
 from reelbatch.run.obeying import obey
 from reelbatch.run.progress import Progress, look, tell
 from reelbatch.run.run import Run
+from reelbatch.run.unshaken import DRAIN_SECONDS
 
-DRAIN_SECONDS = 15.0
-"""POSTs on their way may answer, and puts may end, before a run leaves."""
 BETWEEN_LOOKS_SECONDS = 2.0
 PATIENCE_SECONDS = 5.0
 """So long the end of a run waits for Prefect's page."""

@@ -17,6 +17,7 @@ from prefect.cache_policies import NO_CACHE
 from reelbatch.jobs import JobId, RowId, State
 from reelbatch.ledger import answers, reading
 from reelbatch.run.run import Run
+from reelbatch.run.unshaken import all_ended
 from tasks.archive import archive
 from tasks.collect import collect
 from tasks.submit import submit
@@ -81,7 +82,7 @@ async def produce_shard(name: str, run: Run, jobs: Sequence[Job]) -> None:
     finally:
         for one in (*work, gone):
             one.cancel()
-        await asyncio.gather(*work, gone, return_exceptions=True)
+        await all_ended([*work, gone])
 
 
 async def _all_of(work: Sequence[asyncio.Task[None]], gone: asyncio.Task[bool]) -> None:

@@ -23,6 +23,7 @@ from reelbatch.ledger.answers import Why
 from reelbatch.ledger.claims import Claim, Claimed, Moved, Reused, Stop, Wait
 from reelbatch.run.entries import handle_of
 from reelbatch.run.run import Run
+from reelbatch.run.unshaken import see_through
 from tasks.upload import image_url
 
 Job = Mapping[str, Any]
@@ -96,12 +97,17 @@ async def _claim(run: Run, job: Job, body: Mapping[str, Any]) -> Claim:
 
 
 async def _post(run: Run, job: Job, claimed: Claimed, body: Mapping[str, Any]) -> State:
-    """Send it once. Whatever interrupts us after this line leaves the job IN_DOUBT."""
+    """Send it once, and see it through: an answer nobody reads may have been paid for."""
     if time.time() - claimed.claimed_at.timestamp() > LATE_SECONDS:
         await run.book(
             answers.not_sent, run.ledger, claimed.attempt_id, "the machine slept", park=False
         )
         return State.PENDING
+    return await see_through(_sent(run, job, claimed, body), gone=run.gone)
+
+
+async def _sent(run: Run, job: Job, claimed: Claimed, body: Mapping[str, Any]) -> State:
+    """Whatever interrupts us after this line leaves the job IN_DOUBT."""
     answered = False
     try:
         outcome = await run.fal.submit(

@@ -54,6 +54,8 @@ class Deployed:
 
     folder: Path
     archive: Path
+    environment: Mapping[str, str]
+    """The worker's own."""
     worker: Child
     api: httpx.Client
     id: str
@@ -120,6 +122,7 @@ def deployed(
         yield Deployed(
             folder=folder,
             archive=folder / "videos",
+            environment=environment,
             worker=worker,
             api=api,
             id=deployment["id"],

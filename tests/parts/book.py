@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, func, select, text
 
 from reelbatch.ledger import Ledger, open_ledger
-from reelbatch.ledger.schema import attempts, jobs
+from reelbatch.ledger.schema import attempts, batches, jobs
 
 MINUTE = timedelta(minutes=1)
 
@@ -29,6 +29,12 @@ class Book:
         """How many jobs there are in each state."""
         with self.ledger.reading() as tx:
             return Counter(tx.execute(select(jobs.c.state)).scalars())
+
+    def states_of(self, batch: str) -> Counter[str]:
+        """The same of one batch."""
+        mine = select(jobs.c.state).join(batches, batches.c.id == jobs.c.batch_id)
+        with self.ledger.reading() as tx:
+            return Counter(tx.execute(mine.where(batches.c.name == batch)).scalars())
 
     def hashed(self) -> int:
         """How many videos are checked and about to be put."""

@@ -98,6 +98,19 @@ async def test_a_run_that_leaves_lets_what_is_at_fal_be(studio: Studio, fal: Emu
     assert studio.accepted == 1
 
 
+async def test_a_submitter_that_is_cancelled_in_its_post_writes_the_answer_down(
+    studio: Studio, fal: Emulator
+) -> None:
+    fal.break_("slow_answer", with_={"seconds": 1})
+    studio.write(HEADER, TOM)
+    async with studio.open() as run:
+        work = asyncio.create_task(studio.produce(run))
+        await async_wait_until(lambda: studio.accepted, description="the POST is out")
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+    assert studio.job("tom")["state"] == State.SUBMITTED
+
+
 async def test_a_submitter_that_is_cancelled_in_its_post_says_that_there_is_doubt(
     studio: Studio, fal: Emulator
 ) -> None:
@@ -106,6 +119,7 @@ async def test_a_submitter_that_is_cancelled_in_its_post_says_that_there_is_doub
     async with studio.open() as run:
         work = asyncio.create_task(studio.produce(run))
         await async_wait_until(lambda: studio.accepted, description="the POST is out")
+        run.gone.set()
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
     tom = studio.job("tom")

@@ -8,34 +8,48 @@ import typer
 
 from reelbatch.cli import options as o
 
+Watch = Annotated[
+    bool, typer.Option("--watch", help="Show it live until the batch is finished, or Ctrl-C.")
+]
+Every = Annotated[float, typer.Option(metavar="SECONDS", min=0.1, help="How often --watch looks.")]
+
 
 def status(
     batch: Annotated[str | None, typer.Argument(help="The batch's name; all without it.")] = None,
     ledger: o.LedgerUrl = None,
+    watch: Watch = False,
+    every: Every = 2.0,
     emulated: o.Rehearsed = False,
     json: o.AsJson = False,
 ) -> None:
     """Tell how a batch stands: rows by state, money, failures by cause. Reads only."""
     from reelbatch.cli.finding import batch_named, ledger_to_read
     from reelbatch.cli.saying import print_json, say_totals, stream
+    from reelbatch.cli.watch import watch as watched
+    from reelbatch.errors import Refused
     from reelbatch.ledger import batches
     from reelbatch.money import as_text
     from reelbatch.run.totals import read_totals
 
     opened = ledger_to_read(ledger, emulated=emulated)
+    if watch and batch is None:
+        raise Refused("--watch wants a batch.", advice="`reelbatch status` lists them.")
     if batch is not None:
-        totals = read_totals(opened, batch_named(opened, batch))
+        found = batch_named(opened, batch)
+        if watch:
+            watched(opened, found, every, stream(json))
+        totals = read_totals(opened, found)
         say_totals(totals, stream(json))
         if json:
             print_json(totals.as_json())
         raise typer.Exit(totals.exit_status)
-    every = [read_totals(opened, one) for one in batches.all_batches(opened)]
+    found_all = [read_totals(opened, one) for one in batches.all_batches(opened)]
     if json:
-        print_json({"batches": [totals.as_json() for totals in every]})
+        print_json({"batches": [totals.as_json() for totals in found_all]})
         return
-    if not every:
+    if not found_all:
         typer.echo("No batch yet.")
-    for totals in every:
+    for totals in found_all:
         counts = totals.counts
         typer.echo(
             f"{totals.batch}: {counts.archived} of {counts.jobs} archived, "

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, RowMapping, bindparam, func, select
 
 from reelbatch.jobs import BatchId, JobId, RowId, State
 from reelbatch.ledger.engine import Ledger
@@ -164,17 +164,21 @@ def failures(ledger: Ledger, batch_id: BatchId, *, limit: int | None = None) -> 
 def failure_causes(ledger: Ledger, batch_id: BatchId) -> dict[str, int]:
     """How many takes failed for which reason, most first."""
     with ledger.reading() as tx:
-        found = tx.execute(
-            select(jobs.c.error_type, func.count())
-            .where(
-                jobs.c.batch_id == batch_id,
-                jobs.c.state == State.FAILED,
-                jobs.c.withdrawn.is_(False),
-            )
-            .group_by(jobs.c.error_type)
-            .order_by(func.count().desc())
+        return causes_in(tx, batch_id)
+
+
+def causes_in(tx: Connection, batch_id: BatchId) -> dict[str, int]:
+    found = tx.execute(
+        select(jobs.c.error_type, func.count())
+        .where(
+            jobs.c.batch_id == batch_id,
+            jobs.c.state == State.FAILED,
+            jobs.c.withdrawn.is_(False),
         )
-        return {kind or "error": n for kind, n in found}
+        .group_by(jobs.c.error_type)
+        .order_by(func.count().desc())
+    )
+    return {kind or "error": n for kind, n in found}
 
 
 _JOBS_AND_HANDLES = (

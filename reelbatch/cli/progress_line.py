@@ -51,9 +51,10 @@ def as_line(progress: Progress) -> str:
     counts = progress.counts
     failed = f", {counts.failed} failed" if counts.failed else ""
     doubt = f", {counts.in_doubt} in doubt" if counts.in_doubt else ""
+    paused = ", paused" if progress.paused else ""
     left = f"{span(progress.eta_seconds)} left" if progress.eta_seconds is not None else "..."
     return (
-        f"{counts.archived} of {counts.jobs} archived{failed}{doubt}; "
+        f"{counts.archived} of {counts.jobs} archived{failed}{doubt}{paused}; "
         f"{counts.in_flight} in flight; "
         f"${as_text(counts.spent_usd)} spent, ${as_text(counts.reserved_usd)} reserved; "
         f"{span(progress.elapsed_seconds)} so far, {left}"

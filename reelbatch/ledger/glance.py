@@ -30,6 +30,8 @@ class Glance:
     states: dict[State, int]
     """Takes that count, by state."""
     mark: Mark | None
+    window: int | None
+    """Requests in flight for the account, where a person has ordered it."""
     parked_reason: str | None
     parked_until: datetime | None
     spent_usd: Decimal
@@ -72,6 +74,7 @@ _ABOUT = (
         batches.c.mark,
         batches.c.spent_usd,
         batches.c.reserved_usd,
+        accounts.c.window,
         accounts.c.parked_reason,
         accounts.c.parked_until,
     )

@@ -21,6 +21,7 @@ async def obey_now(run: Run) -> None:
     """Another window is taken at once; a batch that was called off is not waited for."""
     ordered = await run.book(orders.read_orders, run.ledger, run.batch.id)
     run.take_window(ordered.window)
+    run.paused = ordered.mark == "pause"
     if ordered.mark == "cancel":
         run.stop("cancelled")
         run.poller.settled(await run.book(orders.cancelled_requests, run.ledger, run.batch.id))

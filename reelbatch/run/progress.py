@@ -26,6 +26,8 @@ class Progress:
     eta_seconds: float | None
     """None until something was archived in this run."""
     reserved_usd: Decimal
+    paused: bool = False
+    """Somebody has said `pause`: nothing new is bought until `resume`."""
 
     @property
     def share(self) -> float:
@@ -56,6 +58,7 @@ async def look(run: Run, seen: deque[tuple[float, int]]) -> Progress:
         elapsed_seconds=elapsed,
         eta_seconds=_eta(seen, counts),
         reserved_usd=counts.reserved_usd,
+        paused=run.paused,
     )
 
 

@@ -69,6 +69,8 @@ class Run:
     started_at: datetime
     sweeps: bool = False
     """Whether it only finishes what is there: it claims nothing, and looks once at each job."""
+    paused: bool = False
+    """Whether somebody has said `pause`, when last looked."""
     stopped: StopReason | None = None
     stop_detail: str = ""
     leaving: asyncio.Event = field(default_factory=asyncio.Event)

@@ -52,6 +52,7 @@ def test_a_live_run_waits_out_a_pause(world: World, book: Book) -> None:
     until(book, submitted=2, pending=4)
     paused = world.command("pause", "cats")
     assert (paused.code, "2 in flight" in paused.stdout) == (0, True), paused.text
+    running.until_said("0 of 6 archived, paused; 2 in flight")
     resumed = world.command("resume", "cats", "--max-in-flight=5")
     assert resumed.code == 0, resumed.text
     until(book, submitted=5, pending=1)

@@ -14,19 +14,9 @@ import pytest
 from reelbatch.cli.prefect_home import take_home
 from reelbatch.cli.prefect_server import OwnServer
 from tests.acceptance.conftest import SOON, World, cats
-from tests.parts.command import Running
 from tests.parts.waiting import wait_until
 
 MARK = "REELBATCH_TEST_MARK"
-
-
-def until_said(running: Running, words: str) -> None:
-    """Read what it says on stderr until these words come."""
-    assert running.process.stderr is not None
-    for line in running.process.stderr:
-        if words in line:
-            return
-    raise AssertionError(f"it ended before it said {words!r}")
 
 
 def until_accepted(world: World, count: int) -> None:
@@ -65,7 +55,7 @@ def test_the_second_signal_leaves_at_once(world: World) -> None:
     calls = lambda: world.fal.state()["calls"].get("submit", 0)  # noqa: E731
     wait_until(calls, description="a POST is on the wire", timeout_seconds=60)
     running.interrupt()
-    until_said(running, "Once more to leave at once")
+    running.until_said("Once more to leave at once")
     running.interrupt()
     assert running.finish(timeout_seconds=10).code == 4
 

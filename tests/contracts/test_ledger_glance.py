@@ -37,14 +37,14 @@ def test_a_glance_tells_counts_money_causes_and_orders(ledger: Ledger) -> None:
     put_job(ledger, withdrawn, withdrawn=True)
     batch = batch_named(ledger)
     set_mark(ledger, batch.id, "pause")
-    put_account(ledger, parked_reason="locked")
+    put_account(ledger, parked_reason="locked", window=7)
     seen = glance(ledger, batch.id)
     assert seen.states == {
         State.ARCHIVED: 1, State.FAILED: 1, State.SUBMITTING: 1, State.PENDING: 1
     }  # fmt: skip
     assert (seen.spent_usd, seen.reserved_usd) == (Decimal("0.40"), Decimal("0.20"))
     assert seen.causes == {"content_policy_violation": 1}
-    assert (seen.mark, seen.parked_reason) == ("pause", "locked")
+    assert (seen.mark, seen.window, seen.parked_reason) == ("pause", 7, "locked")
 
 
 def test_the_rate_is_that_of_the_last_minutes(ledger: Ledger) -> None:

@@ -50,6 +50,14 @@ class Running:
         """Ctrl-C, as the terminal sends it: to the command, not to its own children."""
         self.process.send_signal(signal.SIGINT)
 
+    def until_said(self, words: str) -> None:
+        """Read what it says on stderr until these words come."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            if words in line:
+                return
+        raise AssertionError(f"it ended before it said {words!r}")
+
     def kill(self) -> None:
         """kill -9: nothing in it can say goodbye."""
         self.process.kill()

@@ -158,13 +158,14 @@ async def test_what_is_queued_is_cancelled_and_what_runs_is_archived(
 async def test_a_run_whose_rows_are_all_queued_ends_when_they_are_cancelled(
     studio: Studio, fal: Emulator, shown: str
 ) -> None:
-    """It makes no claim that could meet the mark, and no poll is due for long."""
+    """It makes no claim that could meet the mark, and no poll tells it."""
     fal.set(concurrency=0, cancelled_status=shown)
     studio.write(HEADER, *SIX)
     async with live(studio) as (run, work):
         await until(studio, submitted=6)
         await call_off(studio)
-        await work
+        fal.break_("status_nginx")
+        await asyncio.wait_for(work, 30)
         assert totals_of(run).stopped == "cancelled"
     assert (count(studio), studio.calls["cancel"]) == ({State.CANCELLED: 6}, 6)
 

@@ -19,6 +19,7 @@ def seen(**changes: Any) -> Glance:
     told: dict[str, Any] = {
         "states": STATES,
         "mark": None,
+        "window": None,
         "parked_reason": None,
         "parked_until": None,
         "spent_usd": Decimal("12000"),
@@ -50,10 +51,10 @@ def test_the_slowest_of_a_few_is_the_p95() -> None:
 
 
 def test_orders_and_doubts_are_told() -> None:
-    ordered = seen(states={State.IN_DOUBT: 2, State.CANCELLED: 3}, mark="cancel")
+    ordered = seen(states={State.IN_DOUBT: 2, State.CANCELLED: 3}, mark="cancel", window=5)
     line = as_line("cats", ordered)
     assert "0 of 5 archived, cancelled; " in line
-    assert "in doubt 2; cancelled 3" in line
+    assert "window 5, as ordered; in doubt 2; cancelled 3" in line
 
 
 def test_the_table_is_a_dozen_lines_however_many_causes_there_are() -> None:

@@ -10,12 +10,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 from prefect import task
-from prefect.artifacts import create_link_artifact, create_table_artifact
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_table_artifact,
+)
 from prefect.cache_policies import NO_CACHE
 
 from reelbatch.archive.batch_file import BatchFile, read_batch_file, write_batch_file
 from reelbatch.archive.index import write_index
 from reelbatch.errors import Permanent, Refused, Transient
+from reelbatch.fal.error_types import advice_of
 from reelbatch.jobs import BatchId
 from reelbatch.ledger import reading
 from reelbatch.ledger.learning import remember_account
@@ -117,19 +122,32 @@ def index_rows(run: Run) -> Iterator[Mapping[str, Any]]:
 
 async def _publish(run: Run, totals: Totals) -> None:
     """Tables for the flow run's page. Without a reachable Prefect the run goes on."""
-    failures = [
-        {"row": f.row_id, "take": f.take, "line": f.line, "error": f.error, "message": f.message}
-        for f in totals.failures[:TABLE_ROWS]
-    ]
+    page = run.archive.page_of(run.batch.name)
     try:
-        if failures:
-            await create_table_artifact(failures, key="failures", description="Failed takes")  # type: ignore[misc]
+        if totals.failures:
+            failed = _failures(totals)
+            await create_table_artifact(failed, key="failures", description="Failed takes")  # type: ignore[misc]
         results = await run.book(_results, run)
-        await create_table_artifact(results, key="results", description=_bill(totals))  # type: ignore[misc]
-        if run.archive.uri.startswith("http"):
-            await create_link_artifact(run.archive.uri, key="archive")  # type: ignore[misc]
+        await create_table_artifact(results, key="results", description=_sum(totals))  # type: ignore[misc]
+        await create_markdown_artifact(bill(totals), key="bill", description="Bill")  # type: ignore[misc]
+        if page:
+            await create_link_artifact(page, key="archive", link_text=totals.archive)  # type: ignore[misc]
     except Exception as error:
         run.warnings.append(f"Prefect did not take the result tables: {type(error).__name__}")
+
+
+def _failures(totals: Totals) -> list[dict[str, Any]]:
+    return [
+        {
+            "row": failed.row_id,
+            "take": failed.take,
+            "line": failed.line,
+            "error": failed.error,
+            "message": failed.message,
+            "what to do": advice_of(failed.error),
+        }
+        for failed in totals.failures[:TABLE_ROWS]
+    ]
 
 
 def _results(run: Run) -> list[dict[str, Any]]:
@@ -141,9 +159,28 @@ def _results(run: Run) -> list[dict[str, Any]]:
     return rows
 
 
-def _bill(totals: Totals) -> str:
+def _sum(totals: Totals) -> str:
     counts = totals.counts
     return (
         f"{counts.archived} of {counts.jobs} archived in {totals.archive}; "
         f"${as_text(totals.spent_usd)} spent in this run, ${as_text(counts.spent_usd)} in all."
     )
+
+
+def bill(totals: Totals) -> str:
+    """What was spent and what may still be, where the videos are, and why some rows failed."""
+    counts = totals.counts
+    lines = [
+        f"# {totals.batch}",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| archived | {counts.archived} of {counts.jobs} |",
+        f"| of them copied from earlier batches, for nothing | {counts.reused} |",
+        f"| spent by this run | ${as_text(totals.spent_usd)} |",
+        f"| spent for the batch | ${as_text(counts.spent_usd)} |",
+        f"| set aside for what is at fal or in doubt | ${as_text(counts.reserved_usd)} |",
+        f"| videos, sidecars and index | `{totals.archive}/{totals.batch}/` |",
+    ]
+    causes = [f"- {n} x `{kind}`: {advice_of(kind)}" for kind, n in totals.causes.items()]
+    return "\n".join([*lines, *(["", "Failed:", "", *causes] if causes else [])])

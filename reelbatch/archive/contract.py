@@ -44,6 +44,9 @@ class Archive(Protocol):
     def describe(self) -> str:
         """For people: where it is, without secrets."""
 
+    def page_of(self, key: str) -> str | None:
+        """Where people see what lies below this key in a browser, if that is anywhere."""
+
     def put_once(self, key: str, content: bytes, *, sha256: str, content_type: str) -> Stored:
         """Keep these bytes under a free key; the same bytes again are success.
 

@@ -52,6 +52,9 @@ class DirectoryArchive:
     def describe(self) -> str:
         return str(self._root)
 
+    def page_of(self, key: str) -> str | None:
+        return None
+
     def put_once(self, key: str, content: bytes, *, sha256: str, content_type: str) -> Stored:
         path = self._path(key)
         with _faults(path), _part(path, content) as part:

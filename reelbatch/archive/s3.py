@@ -11,7 +11,7 @@ import binascii
 import hashlib
 from contextlib import closing
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
 ATTEMPTS = 8
+CONSOLE = "console.aws.amazon.com"
 BUCKET_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
 
@@ -55,6 +56,13 @@ class S3Archive:
     def describe(self) -> str:
         endpoint = self._endpoint
         return self.uri if _is_aws(endpoint) else f"{self.uri} at {endpoint}"
+
+    def page_of(self, key: str) -> str | None:
+        """Amazon's console; other stores have none, or we do not know it."""
+        if not _is_aws(self._endpoint):
+            return None
+        console = "console.amazonaws.cn" if self._endpoint.endswith(".cn") else CONSOLE
+        return f"https://{console}/s3/buckets/{self.bucket}?prefix={quote(self._name(key))}/"
 
     def put_once(self, key: str, content: bytes, *, sha256: str, content_type: str) -> Stored:
         try:

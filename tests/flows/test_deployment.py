@@ -84,13 +84,15 @@ def test_its_tasks_are_named_by_their_rows(orders: Orders, deployed: Deployed) -
     assert rows <= names
 
 
-def test_its_page_shows_progress_and_results(orders: Orders) -> None:
+def test_its_page_shows_progress_results_and_the_bill(orders: Orders, deployed: Deployed) -> None:
     shown = orders.artifacts("sound")
-    assert set(shown) == {"progress", "results"}
+    assert set(shown) == {"progress", "results", "bill"}
     assert (shown["progress"]["type"], shown["progress"]["data"]) == ("progress", 100.0)
     results = json.loads(shown["results"]["data"])
     assert [row["status"] for row in results] == ["archived"] * 3
     assert "3 of 3 archived" in shown["results"]["description"]
+    assert "| spent for the batch | $0.60 |" in shown["bill"]["data"]
+    assert str(deployed.archive / "from-the-form") in shown["bill"]["data"]
 
 
 def test_a_run_with_a_failed_row_ends_completed_and_partly_failed(
@@ -102,6 +104,7 @@ def test_a_run_with_a_failed_row_ends_completed_and_partly_failed(
     assert asked_at(fal).count(FLAGGED) == 1
     failures = json.loads(orders.artifacts("partly")["failures"]["data"])
     assert [(row["line"], row["error"]) for row in failures] == [(4, "content_policy_violation")]
+    assert failures[0]["what to do"].startswith("Change the prompt or the image and run again")
 
 
 def test_a_budget_that_is_used_up_ends_failed_and_stopped(
@@ -126,18 +129,29 @@ def test_a_worker_whose_ledger_would_die_with_it_is_refused(orders: Orders, fal:
     assert "passing" not in asked_at(fal)
 
 
-def test_the_form_explains_every_field_and_asks_for_no_secret(deployed: Deployed) -> None:
+@pytest.mark.parametrize("flow", ["generate", "sweep", "inbox"])
+def test_the_form_explains_every_field_and_asks_for_no_secret(
+    deployed: Deployed, flow: str
+) -> None:
+    deployment = deployed.api.get(f"/deployments/{deployed.ids[flow]}").json()
+    schema = deployment["parameter_openapi_schema"]
+    (form,) = schema["definitions"].values()
+    assert all(one.get("title") for one in form["properties"].values())
+    assert all(one.get("description") for one in form["properties"].values())
+    words = json.dumps(schema).lower()
+    assert not any(secret in words for secret in ("fal_key", "password", "secret", "token"))
+    assert deployment["description"].endswith(".")
+    assert deployment["tags"] == ["reelbatch"]
+
+
+def test_the_form_knows_choices_and_limits(deployed: Deployed) -> None:
     schema = deployed.api.get(f"/deployments/{deployed.id}").json()["parameter_openapi_schema"]
     fields = schema["definitions"]["GenerateRequest"]["properties"]
-    assert all(one.get("title") for one in fields.values())
-    assert all(one.get("description") for one in fields.values())
     assert fields["in_doubt"]["enum"] == ["auto", "hold", "resubmit"]
     (number,) = [kind for kind in fields["max_in_flight"]["anyOf"] if kind["type"] == "integer"]
     assert (number["minimum"], number["maximum"]) == (1, 5000)
     (dollars,) = [kind for kind in fields["budget_usd"]["anyOf"] if kind["type"] == "number"]
     assert dollars["exclusiveMinimum"] == 0
-    words = json.dumps(schema).lower()
-    assert not any(secret in words for secret in ("fal_key", "password", "secret", "token"))
 
 
 def test_a_value_out_of_range_is_refused_before_there_is_a_run(deployed: Deployed) -> None:

@@ -25,7 +25,7 @@ POOL = "reelbatch"
 FINAL = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def fal() -> Iterator[Emulator]:
     emulator = Emulator(
         EmulatedFal.start(concurrency=8, service_seconds=0.2, options=["--media=tiny"])
@@ -50,7 +50,7 @@ class Patient(httpx.HTTPTransport):
 
 @dataclass(frozen=True, kw_only=True)
 class Deployed:
-    """The deployment `generate` with a worker behind it, and Prefect's API to ask."""
+    """The deployments with one worker behind them, and Prefect's API to ask."""
 
     folder: Path
     archive: Path
@@ -58,14 +58,25 @@ class Deployed:
     """The worker's own."""
     worker: Child
     api: httpx.Client
-    id: str
+    ids: Mapping[str, str]
+    """Of each deployment, by its flow's name."""
 
-    def start(self, *, environment: Mapping[str, str | None] | None = None, **request: Any) -> str:
+    @property
+    def id(self) -> str:
+        return self.ids["generate"]
+
+    def start(
+        self,
+        flow: str = "generate",
+        *,
+        environment: Mapping[str, str | None] | None = None,
+        **request: Any,
+    ) -> str:
         """Order a run with this request; returns its id."""
         order: dict[str, Any] = {"parameters": {"request": request}}
         if environment:
             order["job_variables"] = {"env": dict(environment)}
-        answer = self.api.post(f"/deployments/{self.id}/create_flow_run", json=order)
+        answer = self.api.post(f"/deployments/{self.ids[flow]}/create_flow_run", json=order)
         answer.raise_for_status()
         return str(answer.json()["id"])
 
@@ -93,7 +104,7 @@ class Deployed:
         return sorted(str(path.relative_to(folder)) for path in folder.rglob("*.mp4"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def deployed(
     prefect_server: OwnServer, fal: Emulator, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployed]:
@@ -118,14 +129,16 @@ def deployed(
         _prefect("--no-prompt", "deploy", "--all", at=folder, env=environment)
         command = [str(BIN / "prefect"), "worker", "start", "--pool", POOL]
         worker = start_watched(command, name="The worker", environment=environment, folder=folder)
-        deployment = api.get("/deployments/name/generate/generate").json()
+        ids = {one["name"]: one["id"] for one in api.post("/deployments/filter").json()}
+        for one in ids.values():  # Schedules are theirs; the runs of a test are its own.
+            api.post(f"/deployments/{one}/pause_deployment").raise_for_status()
         yield Deployed(
             folder=folder,
             archive=folder / "videos",
             environment=environment,
             worker=worker,
             api=api,
-            id=deployment["id"],
+            ids=ids,
         )
         worker.stop()
 

@@ -9,6 +9,7 @@ import pytest
 
 from reelbatch.errors import Refused
 from reelbatch.ledger import batches, open_ledger
+from reelbatch.run.handover import HANDOVER, Handover
 from reelbatch.run.request import GenerateRequest
 from tasks.load import take_batch
 from tasks.report import write_files
@@ -91,3 +92,14 @@ async def test_labels_and_output_never_make_a_revision(studio: Studio) -> None:
     studio.write("id,prompt,seed,campaign,output", "tom,A cat,1,autumn,{row_id}.mp4")
     await studio.make()
     assert (studio.job("tom")["revision"], studio.accepted) == (1, 1)
+
+
+async def test_another_accounts_batch_is_not_carried_on_by_its_name(studio: Studio) -> None:
+    """Its requests are at another fal, which would be asked in vain."""
+    studio.write(HEADER, TOM)
+    async with studio.open():
+        pass
+    elsewhere = studio.settings_of({"account": "another"})
+    HANDOVER.set(Handover(settings=elsewhere, ledger=studio.ledger))
+    with pytest.raises(Refused, match="not at the fal configured now"):
+        take_batch(None, GenerateRequest(batch="cats"), studio.ledger)

@@ -139,3 +139,15 @@ def test_amazon_itself_needs_no_endpoint(no_aws: pytest.MonkeyPatch) -> None:
     archive = open_archive("s3://bucket/x/")
     assert archive.describe() == archive.uri == "s3://bucket/x"
     assert archive.uri_of("cats/a.mp4") == "s3://bucket/x/cats/a.mp4"
+
+
+def test_amazons_console_shows_a_batch_and_other_stores_have_no_page(
+    no_aws: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        no_aws.setenv(name, "nobody")
+    page = open_archive("s3://reels/some prefix").page_of("cats")
+    assert page == "https://console.aws.amazon.com/s3/buckets/reels?prefix=some%20prefix/cats/"
+    no_aws.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
+    assert open_archive("s3://reels/some prefix").page_of("cats") is None
+    assert open_archive(str(tmp_path)).page_of("cats") is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,18 +22,21 @@ def doctor(
     json: o.AsJson = False,
 ) -> None:
     """Check key, price, archive, ledger, webhooks and Prefect: what works, what to do."""
-    import asyncio
     import os
 
-    from reelbatch.cli.examined import say_checks
+    from reelbatch.cli.canary import send_canary
+    from reelbatch.cli.examined import examine, say_checks
     from reelbatch.cli.saying import print_json, stream
     from reelbatch.cli.status_codes import DONE, ERROR
     from reelbatch.config import read_settings
-    from reelbatch.run.checkup.everything import check_up
 
     settings = read_settings(archive=archive, ledger=ledger)
-    checks = asyncio.run(check_up(settings, os.environ))
+    checks = examine(settings, os.environ, canary=canary)
     say_checks(checks, stream(json))
+    document: dict[str, Any] = {"checks": [check.as_json() for check in checks]}
+    is_well = all(check.verdict != "bad" for check in checks)
+    if canary and is_well:
+        document["canary"] = send_canary(settings, stream(json), yes=yes)
     if json:
-        print_json({"checks": [check.as_json() for check in checks]})
-    raise typer.Exit(ERROR if any(check.verdict == "bad" for check in checks) else DONE)
+        print_json(document)
+    raise typer.Exit(DONE if is_well else ERROR)

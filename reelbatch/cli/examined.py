@@ -1,13 +1,27 @@
-"""What a check-up found, as people read it."""
+"""The check-up itself, and what it found, as people read it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TextIO
 
+from reelbatch.config import Settings
+from reelbatch.run.canary.catcher import standing_in
 from reelbatch.run.checkup.check import Check
+from reelbatch.run.checkup.everything import check_up
 
 INDENT = " " * 21
+
+
+def examine(settings: Settings, environment: Mapping[str, str], *, canary: bool) -> list[Check]:
+    """Every check; before a canary its own receiver may stand in for `reelbatch serve`."""
+
+    async def look() -> list[Check]:
+        async with standing_in(settings, wanted=canary):
+            return await check_up(settings, environment)
+
+    return asyncio.run(look())
 
 
 def say_checks(checks: Sequence[Check], out: TextIO) -> None:

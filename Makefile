@@ -27,6 +27,7 @@ promises: install
 	@$(BIN)/python .ci/file_sizes.py
 	@$(BIN)/python .ci/entrypoints.py
 	@$(BIN)/python .ci/readme.py
+	@$(BIN)/python .ci/settings.py
 
 lint: install
 	@$(BIN)/ruff check .

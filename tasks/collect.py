@@ -35,8 +35,8 @@ from tasks.listen import heard
 from tasks.lost import COUNTS_AFTER, found_again
 
 LOOK_AGAIN_SECONDS = 2.0
-OUR_CANCEL = frozenset({CancelAnswer.REMOVED, CancelAnswer.REQUESTED, CancelAnswer.NOT_FOUND})
-"""After these a 404 is fal's word that it is gone; after ALREADY_COMPLETED it is a flake."""
+REMOVED = frozenset({CancelAnswer.REMOVED, CancelAnswer.NOT_FOUND})
+"""After these a 404 is fal's word that it is gone; after REQUESTED it may run on, and be billed."""
 
 Job = Mapping[str, Any]
 
@@ -163,10 +163,10 @@ async def _missing(run: Run, job: Job) -> State | None:
     """404 or 410 counts only after fifteen minutes of nothing else."""
     silence = await run.book(results.gone, run.ledger, job["attempt_id"])
     now = await run.book(reading.job, run.ledger, job["id"])
-    if now["cancel_answer"] in OUR_CANCEL:
+    if now["cancel_answer"] in REMOVED:
         return await _end(run, job, "client_cancelled", "fal removed it.", "cancelled", "none")
     if silence >= COUNTS_AFTER:
-        return await _found_or_lost(run, job)
+        return await _found_or_lost(run, {**job, "cancel_answer": now["cancel_answer"]})
     await _pause(run, 5 * LOOK_AGAIN_SECONDS)
     return None
 
@@ -186,6 +186,8 @@ async def _found_or_lost(run: Run, job: Job) -> State | None:
     if found:
         return await _settled(run, job, found, None)
     said = "fal no longer knows the request."
+    if job["cancel_answer"] == CancelAnswer.REQUESTED:
+        return await _end(run, job, "client_cancelled", said, "cancelled", "none")
     return await _end(run, job, "result_lost", said, "permanent", "lost")
 
 

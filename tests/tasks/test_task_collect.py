@@ -97,6 +97,37 @@ async def test_a_job_past_the_run_timeout_is_cancelled_once_and_collected_on(
     assert studio.attempts("tom")[-1]["cancel_answer"] == "requested"
 
 
+async def test_a_404_that_passes_is_no_word_on_a_request_that_may_still_run(
+    studio: Studio, fal: Emulator
+) -> None:
+    """fal was asked to stop it and promised nothing: it completes, and is billed."""
+    studio.settings["run_timeout"] = 0.2
+    fal.set(service_seconds=3)
+    studio.write(HEADER, TOM)
+    making = asyncio.create_task(studio.make())
+    await async_wait_until(lambda: studio.calls.get("cancel"), description="it is asked to stop")
+    fal.break_("status_missing", times=1)
+    assert await making == {"tom": State.ARCHIVED}
+    assert (studio.accepted, studio.job("tom")["cost_usd"]) == (1, Decimal("0.20"))
+
+
+async def test_a_request_asked_to_stop_and_unheard_of_for_fifteen_minutes_is_cancelled(
+    studio: Studio, fal: Emulator
+) -> None:
+    studio.settings["run_timeout"] = 0.2
+    fal.set(service_seconds=60)
+    studio.write(HEADER, TOM)
+    making = asyncio.create_task(studio.make())
+    await async_wait_until(lambda: studio.calls.get("cancel"), description="it is asked to stop")
+    fal.break_("status_missing")
+    fal.break_("lost_records")
+    await async_wait_until(
+        lambda: studio.attempts("tom")[-1]["gone_since"], description="the first 404 is noted"
+    )
+    studio.change_attempt("tom", gone_since=datetime.now(UTC) - timedelta(minutes=16))
+    assert await making == {"tom": State.CANCELLED}
+
+
 async def test_a_cancelled_job_that_stops_is_cancelled_and_costs_nothing(
     studio: Studio, fal: Emulator
 ) -> None:

@@ -26,16 +26,23 @@ PROBE = "probe.txt"
 TRIALS = (b"one\n", b"two\n", b"three\n")
 """Three: another doctor may take the first away while we put the second."""
 
-HELD_SECONDS = 8.0
-"""A live run holds it for milliseconds."""
+PATIENCE_SECONDS = 8.0
+"""A live run holds the ledger for milliseconds; boto3 itself tries for longer than we wait."""
 
 MB = 1024 * 1024
 SCARCE_BYTES = 1024 * MB
 NOTHING_BYTES = 100 * MB
 
 
-async def archive(settings: Settings) -> Found:
-    return await in_thread(lambda: _archive(open_archive(settings.archive)))
+async def archive(settings: Settings, patience_seconds: float = PATIENCE_SECONDS) -> Found:
+    try:
+        async with asyncio.timeout(patience_seconds):
+            return await in_thread(lambda: _archive(open_archive(settings.archive)))
+    except TimeoutError:
+        return bad(
+            f"{settings.archive} was not reached in {patience_seconds:g} s.",
+            "Check the network, or the mount; for s3:// also AWS_ENDPOINT_URL_S3.",
+        )
 
 
 def _archive(place: Archive) -> Found:
@@ -68,7 +75,7 @@ def _is_refused(place: Archive, content: bytes) -> bool:
     return False
 
 
-async def ledger(settings: Settings, patience_seconds: float = HELD_SECONDS) -> Found:
+async def ledger(settings: Settings, patience_seconds: float = PATIENCE_SECONDS) -> Found:
     if in_container() and not settings.ledger:
         refuse_passing_places(settings)
     try:

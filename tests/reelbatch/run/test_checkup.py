@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from reelbatch.cli.emulated import EmulatedFal
+from reelbatch.cli.ports import free_port
 from reelbatch.config import Settings
 from reelbatch.errors import Refused
 from reelbatch.fal.client import open_fal
@@ -198,6 +199,15 @@ def _other_bucket(settings: Settings) -> Settings:
     return settings.model_copy(update={"archive": "s3://nobodys-bucket/reels"})
 
 
+async def test_an_archive_that_is_not_reached_is_told(
+    bucket: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{free_port()}")
+    found = await keeping.archive(bucket, patience_seconds=0.3)
+    assert (found.verdict, found.message) == ("bad", f"{bucket.archive} was not reached in 0.3 s.")
+    assert "AWS_ENDPOINT_URL_S3" in found.advice
+
+
 async def test_a_store_that_refuses_puts_is_told(bucket: Settings, troubled_s3: TroubledS3) -> None:
     troubled_s3.break_("403 AccessDenied", of="probe.txt")
     found = await looked("archive", lambda: keeping.archive(bucket))
@@ -238,10 +248,11 @@ async def test_a_check_that_fails_stops_no_other() -> None:
 
 async def test_a_place_without_answers_does_not_hold_up_the_end() -> None:
     """Its thread is nobody's: neither the loop nor the program waits for it."""
-    never = threading.Event()
+    never, before = threading.Event(), set(threading.enumerate())
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await in_thread(never.wait)
-    (left,) = [one for one in threading.enumerate() if one.daemon and "run" in one.name]
+    (left,) = set(threading.enumerate()) - before
     never.set()
     left.join()
+    assert left.daemon

@@ -7,7 +7,6 @@ on is left to the next sweep.
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import timedelta
 from typing import Any
 
@@ -54,4 +53,4 @@ async def _swept(desk: Desk, name: str, since: timedelta) -> Swept:
                 await produce_all(run, await as_they_stand(run, jobs))
             return await told(run, jobs)
     except Refused as refusal:
-        return Swept(batch=name, states=Counter(), refusal=str(refusal))
+        return Swept(batch=name, refusal=str(refusal))

@@ -6,6 +6,7 @@ one that claims nothing, so whatever they find, nothing is submitted.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -32,4 +33,9 @@ async def told(run: Run, before: Sequence[Job]) -> Swept:
     after = await as_they_stand(run, before)
     if after != list(before):
         await run.carry(write_files, run)
-    return Swept.of(run.batch.name, (state for _, _, state in after))
+    unkept = await run.book(reading.unkept, run.ledger, run.batch.id)
+    return Swept(
+        batch=run.batch.name,
+        states=Counter(state for _, _, state in after),
+        troubles=[*(one.message for one in unkept), *run.warnings],
+    )

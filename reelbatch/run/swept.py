@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from reelbatch.jobs import State
 
@@ -25,15 +25,14 @@ class Swept:
     """One batch after a sweep; `refusal` is why it could not be swept."""
 
     batch: str
-    states: Counter[State]
+    states: Counter[State] = field(default_factory=Counter)
+    troubles: Sequence[str] = ()
+    """What kept some from going on."""
     refusal: str = ""
-
-    @classmethod
-    def of(cls, batch: str, states: Iterable[State]) -> Swept:
-        return cls(batch=batch, states=Counter(states))
 
     def __str__(self) -> str:
         """`cats: 2 archived, 1 still at fal`"""
         found = [f"{self.states[state]} {words}" for state, words in WORDS.items()]
         said = ", ".join(one for one in found if not one.startswith("0 "))
-        return f"{self.batch}: {self.refusal or said}"
+        reasons = f" ({'; '.join(self.troubles)})" if self.troubles else ""
+        return f"{self.batch}: {self.refusal or said}{reasons}"

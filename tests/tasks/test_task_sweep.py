@@ -150,7 +150,9 @@ async def test_a_result_whose_download_failed_is_fetched_again(
     fal.break_("media_error")
     studio.write(HEADER, TOM)
     assert await studio.make() == {"tom": COMPLETED}
-    assert str(await sweep(studio)) == "cats: 1 made and not archived yet"
+    said = str(await sweep(studio))
+    assert said.startswith("cats: 1 made and not archived yet ("), said
+    assert "503" in said
     fal.mend()
     assert str(await sweep(studio)) == "cats: 1 archived"
     assert studio.accepted == 1
@@ -180,6 +182,17 @@ async def test_a_404_counts_only_after_a_quarter_of_an_hour_of_nothing_else(
         assert (gone_since is not None) == silent
         if silent:
             studio.change_attempt("tom", gone_since=datetime.now(UTC) - timedelta(minutes=14))
+
+
+async def test_a_request_that_may_not_be_asked_about_is_named(
+    studio: Studio, fal: Emulator
+) -> None:
+    """The key goes to fal's own hosts only, and to no address that came with an answer."""
+    await leave_at_fal(studio, fal, TOM)
+    studio.change_attempt("tom", status_url="https://fal.example/requests/1/status")
+    said = str(await sweep(studio))
+    assert said.startswith("cats: 1 still at fal (job "), said
+    assert "stays at fal" in said
 
 
 async def test_the_sweep_learns_nothing_and_wakes_nobody(studio: Studio, fal: Emulator) -> None:

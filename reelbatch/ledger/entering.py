@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, func, select, update
 
-from reelbatch.jobs import RowId, State
+from reelbatch.jobs import HELD, RowId, State
 from reelbatch.ledger.batches import Batch, newest_in
 from reelbatch.ledger.comparing import Comparison, compare, next_roll
 from reelbatch.ledger.engine import Ledger, now
@@ -101,18 +101,42 @@ def _compared(
     fresh_key: str | None,
 ) -> tuple[Comparison, int]:
     held = newest_in(tx, batch.id) if batch else {}
-    roll, roll_keys = _roll_of(tx, batch)
-    if fresh_key is not None:
-        roll = next_roll(roll, roll_keys, list(held.values()), selected, fresh_key)
-    found = compare(
-        queue_url,
-        held,
-        manifest_rows,
-        selected=selected,
-        complete=complete,
-        fresh_roll=roll if fresh_key is not None else None,
-    )
+    before, roll_keys = _roll_of(tx, batch)
+
+    def compared_at(fresh_roll: int | None) -> Comparison:
+        return compare(
+            queue_url,
+            held,
+            manifest_rows,
+            selected=selected,
+            complete=complete,
+            fresh_roll=fresh_roll,
+        )
+
+    if fresh_key is None:
+        return _with_reuse(tx, compared_at(None)), before
+    roll = next_roll(before, roll_keys, list(held.values()), selected, fresh_key)
+    found = compared_at(roll)
+    begins = roll > before or (not held and fresh_key not in roll_keys)
+    if begins and _are_known(tx, found):
+        roll = _highest_roll(tx) + 1
+        found = compared_at(roll)
     return _with_reuse(tx, found), roll
+
+
+def _are_known(tx: Connection, found: Comparison) -> bool:
+    """Whether some of what should be made anew was asked for before, under another batch's roll."""
+    known = jobs.c.state.in_((State.ARCHIVED, *HELD, State.PENDING))
+    for chunk in in_chunks([job.fingerprint for job in found.to_enter], CHUNK):
+        query = select(jobs.c.id).where(jobs.c.fingerprint.in_(chunk), known).limit(1)
+        if tx.execute(query).first():
+            return True
+    return False
+
+
+def _highest_roll(tx: Connection) -> int:
+    """Of any batch: beyond it no seed was ever drawn."""
+    return int(tx.execute(select(func.coalesce(func.max(batches.c.roll), 0))).scalar_one())
 
 
 def _roll_of(tx: Connection, batch: Batch | None) -> tuple[int, list[str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import select
 
+from reelbatch.jobs import State
 from reelbatch.ledger import Ledger
 from reelbatch.ledger.batches import Batch
 from reelbatch.ledger.schema import batches
@@ -14,6 +15,7 @@ from tests.contracts.ledger_parts import (
     entered,
     jobs_of,
     only,
+    put_job,
     row,
     rows,
     told,
@@ -140,3 +142,39 @@ def test_a_flow_run_that_is_rescheduled_after_another_one_rolls_no_third_time(
         archive_all(ledger, batch)
     assert told(entered(ledger, batch, rows(1), fresh_key="A")) == (0, 0, 1, 0, 0)
     assert _roll(ledger, batch) == 2
+
+
+def test_fresh_in_a_new_batch_copies_nothing_from_older_ones(ledger: Ledger) -> None:
+    """`products-{date}` with `fresh`: each night all of it is made, with seeds of its own."""
+    seeds: set[int] = set()
+    for night in ("monday", "tuesday", "wednesday"):
+        batch = batch_named(ledger, night)
+        found = entered(ledger, batch, rows(2), fresh_key=f"run-of-{night}")
+        assert (told(found), found.reused) == ((2, 0, 0, 0, 0), 0)
+        again = entered(ledger, batch, rows(2), fresh_key=f"run-of-{night}")
+        assert told(again) == (0, 0, 2, 0, 0)
+        archive_all(ledger, batch)
+        seeds |= {one["arguments"]["seed"] for one in jobs_of(ledger, batch)}
+    assert len(seeds) == 1 + 2 + 2  # on Monday both rows had the seed that the manifest gives
+
+
+def test_fresh_in_one_batch_does_not_meet_the_rolls_of_another(ledger: Ledger) -> None:
+    first, second = batch_named(ledger, "first"), batch_named(ledger, "second")
+    entered(ledger, first, rows(2))
+    archive_all(ledger, first)
+    entered(ledger, first, rows(2), fresh_key="run-1")
+    archive_all(ledger, first)
+    entered(ledger, second, rows(2))
+    for one in jobs_of(ledger, second):
+        put_job(ledger, one["id"], state=State.ARCHIVED)
+    found = entered(ledger, second, rows(2), fresh_key="run-2")
+    assert (told(found), found.reused) == ((0, 2, 0, 0, 0), 0)
+    assert (_roll(ledger, first), _roll(ledger, second)) == (1, 2)
+
+
+def test_a_first_fresh_run_keeps_the_manifests_own_seeds(ledger: Ledger) -> None:
+    """Nothing of it was ever made, so all of it is new already."""
+    batch = batch_named(ledger)
+    entered(ledger, batch, rows(2), fresh_key="run-1")
+    assert {one["arguments"]["seed"] for one in jobs_of(ledger, batch)} == {7}
+    assert _roll(ledger, batch) == 0

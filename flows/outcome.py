@@ -57,7 +57,7 @@ def state_of_sweep(swept: Sequence[Swept]) -> State[Any]:
     """A batch that could not be swept fails the sweep: somebody has to mend what it says."""
     if not swept:
         return Completed(message="Nothing to do.")
-    message = "; ".join(map(str, swept)) + "."
+    message = "; ".join(map(str, swept)).removesuffix(".") + "."
     if any(one.refusal for one in swept):
         return Failed(name="Refused", message=message)
     return Completed(message=message)

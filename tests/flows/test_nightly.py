@@ -118,7 +118,7 @@ def test_a_sweep_says_what_it_found_and_fails_where_a_batch_cannot_be_opened() -
     assert state_of_sweep([swept]).message == "cats: 1 archived, 2 still at fal."
     both = state_of_sweep([swept, closed])
     assert (both.name, both.is_failed()) == ("Refused", True)
-    assert "dogs: There is no bucket." in str(both.message)
+    assert str(both.message).endswith("; dogs: There is no bucket.")
 
 
 def test_the_inbox_makes_a_batch_of_what_has_arrived(night: Night, deployed: Deployed) -> None:

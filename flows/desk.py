@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from prefect.runtime import deployment
 
+from flows.joining import refuse_joining
 from reelbatch.config import Settings, read_settings
 from reelbatch.jobs import RowId
 from reelbatch.ledger import Ledger, open_ledger
@@ -21,6 +22,7 @@ from reelbatch.run.request import GenerateRequest
 class Desk:
     """Where a flow run sits down to work."""
 
+    request: GenerateRequest
     settings: Settings
     ledger: Ledger
     passes: bool
@@ -29,9 +31,12 @@ class Desk:
     """The rows a `retry` is for."""
 
     def check(self, plan: Plan | None) -> None:
-        """Raises Refused where a new batch's ledger or archive would be gone with it."""
+        """Raises Refused where a new batch's ledger or archive would be gone with the machine,
+        or where the workers that are wished for could not join.
+        """
         if self.passes and plan and plan.batch is None:
             refuse_passing_places(plan.settings)
+        refuse_joining(self.request, self.ledger, plan)
 
 
 @contextmanager
@@ -42,7 +47,11 @@ def at_desk(request: GenerateRequest) -> Iterator[Desk]:
             handover.in_flow()
         # The command line has looked where it stands before it asked.
         yield Desk(
-            settings=handover.settings, ledger=handover.ledger, passes=False, only=handover.only
+            request=request,
+            settings=handover.settings,
+            ledger=handover.ledger,
+            passes=False,
+            only=handover.only,
         )
         return
     settings = read_settings(**request.settings_flags())
@@ -51,6 +60,6 @@ def at_desk(request: GenerateRequest) -> Iterator[Desk]:
         refuse_passing_places(settings)
     ledger = open_ledger(settings.ledger_url)
     try:
-        yield Desk(settings=settings, ledger=ledger, passes=passes)
+        yield Desk(request=request, settings=settings, ledger=ledger, passes=passes)
     finally:
         ledger.close()

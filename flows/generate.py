@@ -12,6 +12,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.desk import at_desk
+from flows.joining import joined
 from flows.naming import name_this_run
 from flows.outcome import refused, state_of
 from flows.watching import at_work
@@ -40,7 +41,7 @@ async def generate(request: GenerateRequest) -> State[Any]:
             batch, settings = take_batch(plan, request, desk.ledger)
             async with open_run(request, settings, desk.ledger, batch, plan, only=desk.only) as run:
                 await enter(run, plan)
-                async with at_work(run):
+                async with at_work(run), joined(run):
                     await settle_stragglers(run)
                     await produce_all(run, await jobs_to_produce(run))
                     async for _ in settled_doubts(run):

@@ -25,6 +25,6 @@ async def name_this_run(plan: Plan | None, request: GenerateRequest) -> None:
 def name_of_run(plan: Plan | None, request: GenerateRequest) -> str:
     """`cats: 3 rows`; without a manifest the rows are those the ledger has."""
     if plan is None:
-        return f"{request.batch}: carried on"
+        return f"{request.batch}: {'joined' if request.join else 'carried on'}"
     rows = len(plan.manifest.rows) if plan.selected is None else len(plan.selected)
     return f"{plan.batch_name}: {rows} row{'' if rows == 1 else 's'}"

@@ -43,13 +43,18 @@ async def report(run: Run) -> Totals:
         remember_account,
         run.ledger,
         run.settings.account_id,
-        slots=seen.slots,
+        slots=None if _shares_the_slots(run) else seen.slots,
         run_seconds=seen.run_times.median,
     )
     await run.carry(write_files, run)
     totals = await run.book(totals_of, run)
     await _publish(run, totals)
     return totals
+
+
+def _shares_the_slots(run: Run) -> bool:
+    """Who sees only its own part of the line would make the next run's window too small."""
+    return run.request.join or run.request.workers > 1
 
 
 def totals_of(run: Run) -> Totals:

@@ -78,6 +78,19 @@ class GenerateRequest(BaseModel):
         title="Submissions in doubt",
         description="auto: settle by evidence; hold: never send again; resubmit: send again.",
     )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=50,
+        title="Workers",
+        description="How many runs make the batch: this one, and the others that it starts. "
+        "Together they keep to one budget and one number of requests. Needs a Postgres ledger.",
+    )
+    join: bool = Field(
+        default=False,
+        title="Join",
+        description="Set by a run with several workers for those it starts: they enter nothing.",
+    )
 
     def settings_flags(self) -> dict[str, Any]:
         """The part of the request that overrides settings, by setting name."""

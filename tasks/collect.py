@@ -155,7 +155,8 @@ async def _settled(
         run.heard("good")
     elif is_permanent(answer):
         run.heard(answer.failure.error_type)
-    (run.mine.add if settled.by_us else run.mine.discard)(job["id"])
+    if settled.by_us:
+        run.mine.add(job["id"])
     return settled.state
 
 

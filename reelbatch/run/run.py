@@ -162,8 +162,11 @@ class Run:
         return self.settings.collect == "webhook"
 
     def webhook_url(self, token: str) -> str | None:
-        """Where fal tells that this request has ended."""
-        if not self.listens:
+        """Where fal tells that this request has ended, whoever is the first to hear of it.
+
+        Its token settles a doubt, so it is sent when we poll, too; a rehearsal tells nobody.
+        """
+        if self.settings.webhook_url is None or self.settings.emulated:
             return None
         return f"{self.settings.webhook_url}/webhooks/fal/{token}"
 

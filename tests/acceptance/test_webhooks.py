@@ -61,6 +61,17 @@ def test_a_lost_answer_is_found_by_its_token(world: World, receiver: str) -> Non
     assert (done.code, done.json["archived"], world.accepted) == (0, 3, 3), done.text
 
 
+def test_a_run_that_polls_is_helped_by_webhooks_and_held_up_by_none(
+    world: World, receiver: str
+) -> None:
+    """Where an address is set the token travels with every POST: it settles the doubt."""
+    world.fal.break_("accept_then_drop", prompt="A cat 1")
+    world.fal.break_("history_error", with_={"status": 503})
+    world.write("cats.csv", cats(6))
+    done = world.run("cats.csv", timeout_seconds=60)
+    assert (done.code, done.json["archived"], world.accepted) == (0, 6, 6), done.text
+
+
 def test_without_an_address_it_is_refused(world: World) -> None:
     world.write("cats.csv", cats(1))
     refused = world.run("cats.csv", "--collect", "webhook")

@@ -11,6 +11,7 @@ pytest_plugins = [
     "tests.parts.prefect",
     "tests.parts.weed",
     "tests.parts.s3_trouble",
+    "tests.parts.debian_postgres",
     # Last: it is made of those above, and a plugin must not have been imported before its turn.
     "tests.contracts.fal_parts",
 ]

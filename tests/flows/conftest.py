@@ -125,8 +125,8 @@ def deployed(
     with httpx.Client(
         base_url=prefect_server.api_url, transport=Patient(), trust_env=False, timeout=30
     ) as api:
-        _prefect("work-pool", "create", "--type", "process", POOL, at=folder, env=environment)
-        _prefect("--no-prompt", "deploy", "--all", at=folder, env=environment)
+        prefect("work-pool", "create", "--type", "process", POOL, at=folder, env=environment)
+        prefect("--no-prompt", "deploy", "--all", at=folder, env=environment)
         command = [str(BIN / "prefect"), "worker", "start", "--pool", POOL]
         worker = start_watched(command, name="The worker", environment=environment, folder=folder)
         ids = {one["name"]: one["id"] for one in api.post("/deployments/filter").json()}
@@ -143,7 +143,7 @@ def deployed(
         worker.stop()
 
 
-def _prefect(*arguments: str, at: Path, env: Mapping[str, str]) -> None:
+def prefect(*arguments: str, at: Path, env: Mapping[str, str]) -> None:
     done = subprocess.run(
         [BIN / "prefect", *arguments], cwd=at, env=env, capture_output=True, text=True
     )

@@ -61,6 +61,11 @@ class Book:
             connection.execute(text(f"LOCK TABLE {table.name} IN EXCLUSIVE MODE"))
             yield
 
+    def waiting(self) -> int:
+        """Postgres: how many connections wait for a lock that somebody else holds."""
+        with self.ledger.reading() as tx:
+            return int(tx.execute(_BLOCKED).scalar_one())
+
     def is_waited_for(self) -> bool:
         """Whether somebody waits for a table that is held."""
         with self.ledger.reading() as tx:
@@ -70,6 +75,11 @@ class Book:
 _WAITING = text(
     "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database "
     "WHERE NOT granted AND locktype = 'relation' AND datname = current_database()"
+)
+
+_BLOCKED = text(
+    "SELECT count(*) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"
 )
 
 

@@ -45,6 +45,7 @@ def orders(deployed: Deployed, fal: Emulator) -> Iterator[Orders]:
     order("partly", prompts("red", "blue", FLAGGED), batch="partly")
     order("dear", prompts("one", "two", "three"), batch="dear", budget_usd="0.45")
     order("bad", "prompt,seed\nA cat,abc\n", batch="bad")
+    order("many", prompts("many"), batch="many", workers=2)
     passing = {"REELBATCH_LEDGER": "", "REELBATCH_ARCHIVE": "./archive"}
     order("passing", prompts("passing"), batch="passing", environment=passing)
     yield orders
@@ -130,6 +131,13 @@ def test_a_worker_whose_ledger_would_die_with_it_is_refused(orders: Orders, fal:
 
 
 @pytest.mark.parametrize("flow", ["generate", "sweep", "inbox"])
+def test_several_workers_on_a_ledger_in_a_file_are_refused(orders: Orders, fal: Emulator) -> None:
+    run = orders.ended("many")
+    assert (run["state_type"], run["state"]["name"]) == ("FAILED", "Refused"), run["state"]
+    assert "2 workers meet in Postgres" in run["state"]["message"]
+    assert "many" not in asked_at(fal)
+
+
 def test_the_form_explains_every_field_and_asks_for_no_secret(
     deployed: Deployed, flow: str
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +17,7 @@ from prefect.flow_engine import run_flow_async
 from prefect.states import Scheduled
 
 from flows.generate import generate
+from flows.joining import invitation
 from flows.naming import name_of_run
 from flows.outcome import refused, state_of
 from reelbatch.config import read_settings
@@ -29,6 +31,7 @@ from reelbatch.run.request import GenerateRequest
 from reelbatch.run.totals import Totals
 from tests.parts.emulator import Emulator
 
+NOT_DEPLOYED = "00000000-0000-4000-8000-000000000000"
 Run = Callable[..., Coroutine[Any, Any, State[Any]]]
 
 
@@ -137,6 +140,52 @@ async def test_a_refusal_is_given_back_and_nothing_is_submitted(
     assert fal.state()["accepted"]["total"] == 0
 
 
+async def test_only_runs_of_a_deployment_are_joined_by_others(
+    run_flow: Run, handover: Handover, fal: Emulator
+) -> None:
+    state = await run_flow("tom,A cat,1", workers=2)
+    assert (state.name, "this run is of none" in str(state.message)) == ("Refused", True)
+    assert fal.state()["accepted"]["total"] == 0
+
+
+async def test_a_chosen_part_of_a_batch_is_made_by_one(
+    run_flow: Run, handover: Handover, fal: Emulator, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", NOT_DEPLOYED)
+    with closing(open_ledger(postgres)) as handover.ledger:
+        state = await run_flow("tom,A cat,1", "felix,A cat,2", workers=2, where=["id=tom"])
+    assert (state.name, "some rows were chosen" in str(state.message)) == ("Refused", True)
+    assert fal.state()["accepted"]["total"] == 0
+
+
+async def test_who_cannot_be_started_is_done_without(
+    run_flow: Run, handover: Handover, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prefect knows no such deployment: one process makes all of it, and says so."""
+    monkeypatch.setenv("PREFECT__RUNTIME__DEPLOYMENT__ID", NOT_DEPLOYED)
+    with closing(open_ledger(postgres)) as handover.ledger:
+        state = await run_flow("tom,A cat,1", "felix,A cat,2", workers=2)
+    assert state.message == "2 of 2 archived; $0.40 spent."
+    assert handover.totals is not None
+    assert [text.partition(":")[0] for text in handover.totals.warnings] == [
+        "Worker 2 was not started"
+    ]
+
+
+def test_those_who_join_keep_the_limits_and_enter_nothing() -> None:
+    """What a person said once, `fresh` or `resubmit`, is not said again by each of them."""
+    request = GenerateRequest(
+        manifest="cats.csv", archive="s3://cats", fresh=True, workers=4, in_doubt="resubmit",
+        budget_usd=Decimal("20"), max_in_flight=40, submit_rate=2, collect="webhook",
+        keep_going=True,
+    )  # fmt: skip
+    joining = GenerateRequest(**invitation(request, "cats"))
+    assert joining == GenerateRequest(
+        batch="cats", join=True, budget_usd=Decimal("20"), max_in_flight=40, submit_rate=2,
+        collect="webhook", keep_going=True,
+    )  # fmt: skip
+
+
 async def test_an_interruption_before_the_run_began_buys_nothing(
     run_flow: Run, handover: Handover, fal: Emulator
 ) -> None:
@@ -220,3 +269,4 @@ def test_a_refusal_is_the_whole_sentence() -> None:
 
 def test_a_run_without_a_manifest_is_named_by_its_batch() -> None:
     assert name_of_run(None, GenerateRequest(batch="cats")) == "cats: carried on"
+    assert name_of_run(None, GenerateRequest(batch="cats", join=True)) == "cats: joined"

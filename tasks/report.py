@@ -38,13 +38,12 @@ TABLE_ROWS = 500
 async def report(run: Run) -> Totals:
     """Write down how the batch stands, and return it."""
     await obey_now(run)
-    seen = run.poller.schedule
     await run.book(
         remember_account,
         run.ledger,
         run.settings.account_id,
-        slots=None if _shares_the_slots(run) else seen.slots,
-        run_seconds=seen.run_times.median,
+        slots=slots_shown_to(run),
+        run_seconds=run.poller.schedule.run_times.median,
     )
     await run.carry(write_files, run)
     totals = await run.book(totals_of, run)
@@ -52,9 +51,10 @@ async def report(run: Run) -> Totals:
     return totals
 
 
-def _shares_the_slots(run: Run) -> bool:
-    """Who sees only its own part of the line would make the next run's window too small."""
-    return run.request.join or run.request.workers > 1
+def slots_shown_to(run: Run) -> int | None:
+    """Who shares them sees only its part: the next run's window would be too small."""
+    shares = run.request.join or run.request.workers > 1
+    return None if shares else run.poller.schedule.slots
 
 
 def totals_of(run: Run) -> Totals:

@@ -7,7 +7,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from tasks.report import totals_of, write_files
+from tasks.report import slots_shown_to, totals_of, write_files
 from tests.parts.emulator import Emulator
 from tests.tasks.conftest import Studio
 
@@ -69,3 +69,14 @@ async def test_a_run_says_what_it_spent_and_the_batch_what_all_of_them_did(
         await studio.produce(run)
         totals = totals_of(run)
     assert (totals.spent_usd, totals.counts.spent_usd) == (Decimal("0.20"), Decimal("0.40"))
+
+
+async def test_only_a_run_that_works_alone_says_how_many_slots_there_are(studio: Studio) -> None:
+    """Four that share forty see ten each, and the next run would leave thirty empty."""
+    studio.write("id,prompt,seed", "tom,A cat,1")
+    said = []
+    for wishes in ({}, {"workers": 4}, {"batch": "cats", "join": True}):
+        async with studio.open(**wishes) as run:
+            run.poller.schedule.census.slots = 10
+            said.append(slots_shown_to(run))
+    assert said == [10, None, None]

@@ -2,7 +2,8 @@
 
 `python -m bench.webhooks [--rate 100] [--seconds 10]` prints one table: 1 and 2 `reelbatch serve`
 over SQLite and Postgres. A call's time begins when it is due, so that a queue counts too; fal
-waits 15 s for the first answer. Postgres runs out of a wheel, with its own durable defaults.
+waits 15 s for the first answer. On a busy machine look at the CPU a call costs its receiver.
+Postgres runs out of a wheel, with its own durable defaults.
 """
 
 from __future__ import annotations
@@ -103,8 +104,10 @@ def keys() -> Iterator[str]:
 
 
 @contextmanager
-def receivers(count: int, ledger: str, jwks_url: str) -> Iterator[list[str]]:
-    """Their addresses."""
+def receivers(
+    count: int, ledger: str, jwks_url: str, cpu_seconds: list[float]
+) -> Iterator[list[str]]:
+    """Their addresses; at the end, what each has cost."""
     environment = {name: value for name, value in os.environ.items() if name != "FAL_KEY"}
     environment |= {"REELBATCH_LEDGER": ledger, "REELBATCH_WEBHOOK_JWKS_URL": jwks_url}
     environment["REELBATCH_FAL_QUEUE_URL"] = "http://127.0.0.1"
@@ -117,7 +120,8 @@ def receivers(count: int, ledger: str, jwks_url: str) -> Iterator[list[str]]:
     finally:
         for one in started:
             one.terminate()
-            one.wait()
+            _, _, cost = os.wait4(one.pid, 0)
+            cpu_seconds.append(cost.ru_utime + cost.ru_stime)
 
 
 async def answer_times(urls: Sequence[str], calls: Sequence[Call], rate: float) -> list[float]:
@@ -144,17 +148,18 @@ def main() -> None:
     asked = parser.parse_args()
     count = int(asked.rate * asked.seconds)
     print(f"{count} calls, {asked.rate:g} a second, all answered 200; milliseconds to the answer")
-    print(f"{'':10} {'receivers':>9} {'median':>8} {'95 %':>8} {'longest':>8}")
+    print(f"{'':10} {'receivers':>9} {'median':>8} {'95 %':>8} {'longest':>8} {'CPU':>8}")
     with tempfile.TemporaryDirectory() as folder, databases(Path(folder)) as places, keys() as jwks:
         for name, new in places.items():
             for n in (1, 2):
                 url = new()
                 calls = submitted(url, count)
-                with receivers(n, url, jwks) as urls:
+                cpu: list[float] = []
+                with receivers(n, url, jwks, cpu) as urls:
                     times = [1000 * t for t in asyncio.run(answer_times(urls, calls, asked.rate))]
                 high = statistics.quantiles(times, n=20)[-1]
                 print(f"{name:10} {n:9} {statistics.median(times):8.1f} {high:8.1f}", end="")
-                print(f" {max(times):8.1f}", flush=True)
+                print(f" {max(times):8.1f} {1000 * sum(cpu) / count:8.1f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,15 +116,6 @@ class Site:
         return len(list((self.folder / "videos" / batch).rglob("*.mp4")))
 
 
-@contextmanager
-def asleep(group: int) -> Iterator[None]:
-    os.killpg(group, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.killpg(group, signal.SIGCONT)
-
-
 @pytest.fixture(scope="module")
 def empty_fal() -> Iterator[Emulator]:
     options = ["--media=tiny"]
@@ -202,9 +193,7 @@ def test_with_the_run_that_is_cancelled_those_stop_that_joined_it(site: Site) ->
 
 @pytest.mark.slow
 def test_what_a_killed_worker_leaves_the_other_makes(site: Site) -> None:
-    """Both stand at the ledger before either may claim. Then, in mid-work, the run that began
-    it sleeps, so that the other must buy; and the machine where that is done dies.
-    """
+    """Both stand at the ledger before either may claim; then one machine dies in mid-work."""
     site.fal.set(concurrency=SLOTS)
     site.worker()
     with site.book() as book, book.held(attempts):
@@ -213,13 +202,9 @@ def test_what_a_killed_worker_leaves_the_other_makes(site: Site) -> None:
         second = site.worker()
         both = "both wait for their first claim"
         wait_until(lambda: book.waiting() >= 2, description=both, timeout_seconds=200)
-    wait_until(lambda: site.accepted[0] > MANY // 10, description="they are at work")
-    with asleep(site.group_of(parent)):
-        more = site.accepted[0] + MANY // 10
-        alone = "who joined goes on alone"
-        wait_until(lambda: site.accepted[0] > more, description=alone, timeout_seconds=200)
-        for group in (second.process.pid, site.group_of(site.joining(parent)["id"])):
-            os.killpg(group, signal.SIGKILL)
+    wait_until(lambda: site.accepted[0] > MANY // 4, description="both are at work")
+    for group in (second.process.pid, site.group_of(site.joining(parent)["id"])):
+        os.killpg(group, signal.SIGKILL)
     run = site.end_of(parent)
     assert (run["state_type"], run["state"]["name"]) == ("COMPLETED", "Completed"), run["state"]
     assert run["state"]["message"].startswith(f"{MANY} of {MANY} archived"), run["state"]

@@ -32,6 +32,10 @@ _SNAPSHOT: dict[str, dict[str, Any]] = {
 """How a database is asked for one consistent snapshot."""
 
 
+class ConnectionLost(Transient):
+    """The database went away in the middle: what was begun is rolled back, or was committed."""
+
+
 class Ledger:
     """The only place where processes meet. Use `writing` and `reading`; hold neither long."""
 
@@ -201,15 +205,18 @@ def _said_plainly(url: str) -> Iterator[None]:
     """A full disk, a locked or read-only file, a server gone: one sentence each."""
     try:
         yield
-    except OperationalError as error:
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise ConnectionLost(
+                f"The ledger {url} went away: {reason_of(error)}.",
+                advice=_advice(reason_of(error)),
+            ) from error
+        if not isinstance(error, OperationalError):
+            raise
         raise Transient(
             f"The ledger {url} cannot be used: {reason_of(error)}.",
             advice=_advice(reason_of(error)),
         ) from error
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise Transient(f"The ledger {url} went away: {reason_of(error)}.") from error
-        raise
 
 
 def reason_of(error: DBAPIError) -> str:

@@ -23,6 +23,7 @@ from reelbatch.jobs import RowId, State
 from reelbatch.ledger import Ledger, orders, parking, reading
 from reelbatch.ledger.batches import Batch
 from reelbatch.ledger.claims import Terms
+from reelbatch.ledger.engine import ConnectionLost
 from reelbatch.media.download import Downloader
 from reelbatch.media.remote import Remote
 from reelbatch.run.elsewhere import Elsewhere
@@ -41,6 +42,8 @@ FIRST_ANSWERS = 10
 UNREACHABLE_FOR = timedelta(minutes=10)
 ARCHIVE_REFUSALS = 3
 HEARD_LATELY_SECONDS = 10.0
+LEDGER_PAUSES = (0.5, 2.0, 5.0)
+"""A database that is started anew, or that let go of us while our machine slept."""
 OVERDUE_SECONDS = 60.0
 """A job that somebody else drives is taken over when nothing has moved for so long."""
 
@@ -110,9 +113,19 @@ class Run:
             self.gate.close()
 
     async def book(self, write: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a function of the ledger in its own thread."""
+        """Call a function of the ledger in its own thread; again, where the database went away.
+
+        Each is a compare-and-set: one whose commit was lost on the way back changes nothing
+        the second time, and a claim is found SUBMITTING, without a POST, and doubted.
+        """
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.bookkeepers, partial(write, *args, **kwargs))
+        move = partial(write, *args, **kwargs)
+        for pause in LEDGER_PAUSES:
+            try:
+                return await loop.run_in_executor(self.bookkeepers, move)
+            except ConnectionLost:
+                await asyncio.sleep(pause)
+        return await loop.run_in_executor(self.bookkeepers, move)
 
     async def carry(self, move: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call something that moves bytes in a porter's thread."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from reelbatch.jobs import JobId, RowId, State
-from reelbatch.ledger import claims
+from reelbatch.ledger import claims, open_ledger
 from reelbatch.run.run import Run
 from tasks.archive import archive
 from tasks.collect import collect
 from tasks.produce import jobs_to_produce, name_of, produce, shards_of
 from tasks.submit import submit
+from tests.parts.emulator import Emulator
 from tests.parts.waiting import async_wait_until
 from tests.tasks.conftest import Studio
 
@@ -144,3 +148,23 @@ async def test_a_run_that_stops_waits_for_what_another_has_in_flight(studio: Stu
         await produce(other, wanted[0], wanted[2])
         assert studio.states() == {"tom": State.ARCHIVED}
         await theirs
+
+
+async def test_a_database_that_went_away_for_a_moment_is_asked_again(
+    tmp_path: Path, fal: Emulator, postgres: str
+) -> None:
+    """It was started anew, or it let go of a machine that slept within a transaction."""
+    with closing(open_ledger(postgres)) as ledger:
+        studio = Studio(tmp_path, ledger, fal)
+        studio.write(HEADER, "tom,A cat,1")
+        broken: list[int] = []
+
+        def write() -> None:
+            with ledger.writing() as tx:
+                if not broken:
+                    broken.append(1)
+                    tx.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+        async with studio.open() as run:
+            await run.book(write)
+            assert await studio.produce(run) == {"tom": State.ARCHIVED}

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 LOCK := uv pip compile pyproject.toml --group dev --generate-hashes --no-emit-index-url --no-header --universal --quiet
 
-.PHONY: install demo test chaos check lint types arrows promises format lock readme clean
+.PHONY: install demo test slow chaos check lint types arrows promises format lock readme clean
 
 install: .venv/installed
 
@@ -15,7 +15,11 @@ demo: install
 	@$(BIN)/python -m reelbatch.cli.demo
 
 test: install
-	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m "not slow"
+
+# What takes a minute and more, most of it waiting; .ci/run runs it after the others.
+slow: install
+	@$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder -m slow
 
 # One random storm of two minutes; STORM="--seed 7 --jobs 120 --seconds 25" chooses another.
 chaos: install

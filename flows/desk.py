@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from prefect.runtime import deployment
 
 from flows.joining import refuse_joining
 from reelbatch.config import Settings, read_settings
-from reelbatch.jobs import RowId
+from reelbatch.jobs import JobId, RowId
 from reelbatch.ledger import Ledger, open_ledger
 from reelbatch.run.handover import HANDOVER
 from reelbatch.run.passing import in_container, refuse_passing_places
@@ -29,6 +29,9 @@ class Desk:
     """Whether this machine may be gone tomorrow."""
     only: frozenset[RowId] | None = None
     """The rows a `retry` is for."""
+    only_jobs: frozenset[JobId] | None = None
+    opened: Callable[[], None] = field(default=lambda: None)
+    """To be called once nothing refuses the run any more."""
 
     def check(self, plan: Plan | None) -> None:
         """Raises Refused where a new batch's ledger or archive would be gone with the machine,
@@ -52,6 +55,8 @@ def at_desk(request: GenerateRequest) -> Iterator[Desk]:
             ledger=handover.ledger,
             passes=False,
             only=handover.only,
+            only_jobs=handover.only_jobs,
+            opened=handover.opened or (lambda: None),
         )
         return
     settings = read_settings(**request.settings_flags())

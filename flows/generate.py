@@ -41,6 +41,8 @@ async def generate(request: GenerateRequest) -> State[Any]:
             batch, settings = take_batch(plan, request, desk.ledger)
             async with open_run(request, settings, desk.ledger, batch, plan, only=desk.only) as run:
                 await enter(run, plan)
+                run.only_jobs = desk.only_jobs
+                await run.book(desk.opened)
                 async with at_work(run), joined(run):
                     await settle_stragglers(run)
                     await produce_all(run, await jobs_to_produce(run))

@@ -78,8 +78,10 @@ async def settle(run: Run, open_doubts: list[Doubt]) -> tuple[int, Lists]:
             settled += await _judged(run, mine, await _read(run, endpoint_id, mine))
         except Transient:
             lists = "unread"
-        except Permanent:
-            return settled, "forbidden"
+        except Permanent as error:
+            if error.error == "not_allowed":
+                return settled, "forbidden"
+            lists = "unread"
     return settled, lists
 
 

@@ -31,7 +31,9 @@ Job = tuple[JobId, RowId, State]
 async def jobs_to_produce(run: Run) -> list[Job]:
     """What this run sees through: its rows, and whatever of the batch is in flight."""
     selected = set(run.selected) if run.selected is not None else None
-    found = await run.book(reading.jobs_to_drive, run.ledger, run.batch.id, selected=selected)
+    found = await run.book(
+        reading.jobs_to_drive, run.ledger, run.batch.id, selected=selected, only=run.only_jobs
+    )
     return [(job_id, row_id, state) for job_id, row_id, state, _ in found]
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any, assert_never
 
@@ -17,8 +17,8 @@ from reelbatch.errors import Permanent, Transient
 from reelbatch.fal.answers import Accepted, Ambiguous, NotSent, Rejected
 from reelbatch.fal.error_types import Family
 from reelbatch.fal.failures import Failure, PermanentFailure
-from reelbatch.jobs import JobId, State
-from reelbatch.ledger import answers, claims, images, parking, reading
+from reelbatch.jobs import HELD, JobId, State
+from reelbatch.ledger import answers, claims, images, parking, reading, strays
 from reelbatch.ledger.answers import Why
 from reelbatch.ledger.claims import Claim, Claimed, Moved, Reused, Stop, Wait
 from reelbatch.run.entries import handle_of
@@ -93,12 +93,14 @@ async def _claim(run: Run, job: Job, body: Mapping[str, Any]) -> Claim:
     if run.waiting_for_archive > run.window:
         return Wait(reason="window")
     terms = run.terms(job["endpoint_id"])
-    return await run.book(claims.claim, run.ledger, job["id"], body, terms)
+    asked_at = time.time()
+    claim = await run.book(claims.claim, run.ledger, job["id"], body, terms)
+    return replace(claim, asked_at=asked_at) if isinstance(claim, Claimed) else claim
 
 
 async def _post(run: Run, job: Job, claimed: Claimed, body: Mapping[str, Any]) -> State:
     """Send it once, and see it through: an answer nobody reads may have been paid for."""
-    if time.time() - claimed.claimed_at.timestamp() > LATE_SECONDS:
+    if time.time() - (claimed.asked_at or claimed.claimed_at.timestamp()) > LATE_SECONDS:
         await run.book(
             answers.not_sent, run.ledger, claimed.attempt_id, "the machine slept", park=False
         )
@@ -132,7 +134,8 @@ async def _write_down(
     match outcome:
         case Accepted(submission=submission):
             handle = handle_of(submission)
-            await run.book(answers.accepted, run.ledger, attempt_id, handle)
+            if not await run.book(answers.accepted, run.ledger, attempt_id, handle):
+                return await _astray(run, job, claimed, handle)
             run.mine.add(job["id"])
             run.at_hand[job["id"]] = _as_submitted(job, claimed, handle)
             return State.SUBMITTED
@@ -148,6 +151,20 @@ async def _write_down(
             return State.IN_DOUBT
         case never:
             assert_never(never)
+
+
+async def _astray(run: Run, job: Job, claimed: Claimed, handle: answers.Accepted) -> State:
+    """Another request stands on this attempt already: both are held, and the first one wins."""
+    stray = strays.Stray(
+        request_id=handle.request_id,
+        job_id=job["id"],
+        endpoint_id=job["endpoint_id"],
+        sent_at=claimed.claimed_at,
+    )
+    price = run.prices.of(job["endpoint_id"])
+    await run.book(strays.adopt_beside, run.ledger, stray, handle, price)
+    run.mine.add(job["id"])
+    return (await run.book(reading.states_of, run.ledger, [job["id"]]))[job["id"]]
 
 
 def _as_submitted(job: Job, claimed: Claimed, handle: answers.Accepted) -> Job:
@@ -190,6 +207,8 @@ async def _wait_for_twin(run: Run, twin_id: str) -> State | None:
     twin = (await run.book(reading.states_of, run.ledger, [twin_id]))[twin_id]
     if twin is State.IN_DOUBT:
         return None
+    if twin not in HELD:
+        return State.PENDING  # It came to its end since the claim saw it.
     patience = TWIN_LOOK_SECONDS if twin_id in run.driving else run.patience_seconds
     after = await run.elsewhere.changed(twin_id, twin, patience=patience)
     return None if after is twin and twin_id not in run.driving else State.PENDING

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from sqlalchemy import RowMapping
 
 from reelbatch.cli.asking import confirm
-from reelbatch.cli.session import lift_orders, session, tell
+from reelbatch.cli.session import Session, lift_orders, session, tell
 from reelbatch.config import DOWNLOAD_CAP_BYTES, Settings
 from reelbatch.errors import Permanent, Refused, Transient
 from reelbatch.fal.answers import GoodResult, NotYet, ResultAnswer
@@ -18,9 +20,11 @@ from reelbatch.fal.client import Fal, open_fal
 from reelbatch.fal.endpoints import ENDPOINTS
 from reelbatch.jobs import JobId, RowId
 from reelbatch.ledger import Ledger, batches, reading, results, retrying
+from reelbatch.ledger.batches import Batch
 from reelbatch.ledger.results import Good
 from reelbatch.media.download import Downloader
 from reelbatch.media.mp4 import check_video
+from reelbatch.money import as_text
 from reelbatch.run.entries import good_of
 from reelbatch.run.handover import Handover
 from reelbatch.run.opening import downloader_for
@@ -44,21 +48,42 @@ def retry_batch(
                 f"There is no batch named {request.batch!r} in {at_hand.ledger.url}.",
                 advice="`reelbatch status` lists those there are.",
             )
+        settings = at_hand.settings.model_copy(update={"archive": batch.archive})
+        batches.check_batch(
+            batch, account_id=settings.account_id, place=batch.place, named_by_hand=True
+        )
         chosen = retrying.failed_jobs(at_hand.ledger, batch.id, request.where)
         if not chosen:
             raise Refused(f"Nothing of {batch.name} failed that way; nothing was submitted.")
-        confirm(
-            f"Try {len(chosen)} failed takes of {batch.name} again, and pay for them?",
-            yes=yes or emulated,
-        )
+        confirm(_question(settings, at_hand.ledger, chosen), yes=yes or emulated)
         unknown = asyncio.run(settle_what_fal_holds(at_hand.settings, at_hand.ledger, chosen))
         chosen = _without(unknown, chosen)
-        retrying.put_back(at_hand.ledger, chosen)
-        lift_orders(request, at_hand, batch)
-        settings = at_hand.settings.model_copy(update={"archive": batch.archive})
         only = frozenset(RowId(reading.job(at_hand.ledger, one)["row_id"]) for one in chosen)
-        handover = Handover(settings=settings, ledger=at_hand.ledger, only=only)
+        handover = Handover(
+            settings=settings, ledger=at_hand.ledger, only=only, only_jobs=frozenset(chosen)
+        )
+        handover.opened = partial(_put_back, request, at_hand, batch, chosen)
         return tell(request, handover, at_hand.server, as_json=as_json)
+
+
+def _question(settings: Settings, ledger: Ledger, chosen: Sequence[JobId]) -> str:
+    """What it may cost; what fal still holds is collected for nothing."""
+    prices = asyncio.run(_prices(settings))
+    usd = sum((prices.of(reading.job(ledger, one)["endpoint_id"]) for one in chosen), Decimal(0))
+    n = len(chosen)
+    return f"Spend up to ${as_text(usd)} for {n} failed take{'' if n == 1 else 's'}?"
+
+
+async def _prices(settings: Settings) -> Prices:
+    async with open_fal(settings) as fal:
+        return await read_prices(settings, fal)
+
+
+def _put_back(
+    request: GenerateRequest, at_hand: Session, batch: Batch, chosen: Sequence[JobId]
+) -> None:
+    retrying.put_back(at_hand.ledger, chosen)
+    lift_orders(request, at_hand, batch)
 
 
 def _without(unknown: Collection[JobId], chosen: Sequence[JobId]) -> list[JobId]:

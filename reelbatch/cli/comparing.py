@@ -84,6 +84,8 @@ def _verdict(found: Reconciled) -> str:
             f"fal ran {n} request{'s' if n > 1 else ''} that nothing here holds: "
             "say --adopt to bring them home."
         )
+    if found.made:
+        words.append(f"fal made {found.made} that are booked as failed: say --adopt to fetch them.")
     if found.in_doubt:
         words.append(f"{found.in_doubt} in doubt: run again to settle them.")
     if found.bill_read and found.books.unbilled:

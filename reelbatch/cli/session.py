@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from reelbatch.cli.asking import confirm
@@ -88,6 +89,7 @@ def run_manifest(
     with session(request, flags, emulated=emulated) as at_hand:
         plan = _planned(request, at_hand, as_json=as_json, yes=yes or emulated)
         handover = Handover(settings=at_hand.settings, ledger=at_hand.ledger, plan=plan)
+        handover.opened = partial(lift_orders, request, at_hand, plan.batch)
         return tell(request, handover, at_hand.server, as_json=as_json)
 
 
@@ -109,7 +111,6 @@ def _planned(request: GenerateRequest, at_hand: Session, *, as_json: bool, yes: 
     prices = prices_if_all_is_well(plan)
     say_plan(plan, prices, out)
     confirm(f"Spend ${as_text(plan.cost_usd(prices))}?", yes=yes)
-    lift_orders(request, at_hand, plan.batch)
     return plan
 
 

@@ -14,7 +14,6 @@ from reelbatch.fal.wire import Wire
 from reelbatch.jobs import RequestId
 
 PAGE = 1000
-NANO = Decimal("0.000000001")
 
 
 class _Event(BaseModel):
@@ -23,22 +22,15 @@ class _Event(BaseModel):
     timestamp: Moment | None = None
     output_units: Decimal | None = None
     cost_total: Decimal | None = None
-    cost_estimate_nano_usd: Decimal | None = None
 
-    def billed(self) -> BillingEvent:
+    def billed(self, usd: Decimal) -> BillingEvent:
         return BillingEvent(
             request_id=RequestId(self.request_id),
             endpoint_id=self.endpoint_id,
-            usd=self._usd(),
+            usd=usd,
             billed_at=self.timestamp,
             output_units=self.output_units,
         )
-
-    def _usd(self) -> Decimal:
-        """The total; fal's estimate where the total is not there yet."""
-        if self.cost_total is not None:
-            return self.cost_total
-        return (self.cost_estimate_nano_usd or Decimal(0)) * NANO
 
 
 class _Events(Page):
@@ -48,7 +40,7 @@ class _Events(Page):
 async def list_billing_events(
     wire: Wire, *, start: datetime, end: datetime, endpoint_id: str | None = None
 ) -> AsyncIterator[BillingEvent]:
-    """Every line of the bill between the two times (90 days at most).
+    """Every finished line of the bill between the two times (90 days at most).
 
     Raises Transient; Permanent(`not_allowed`) where the key has no ADMIN scope.
     """
@@ -57,4 +49,5 @@ async def list_billing_events(
         params["endpoint_id"] = endpoint_id
     async for page in read_pages(wire, "/models/billing-events", params, _Events):
         for event in page.billing_events:
-            yield event.billed()
+            if event.cost_total is not None:
+                yield event.billed(event.cost_total)

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 import json
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +21,9 @@ KEPT_SECONDS = 24 * 3600.0
 REFETCH_SECONDS = 60.0
 """Forged calls must not make us hammer fal."""
 CAP_BYTES = 64 * 1024
+
+
+log = logging.getLogger("reelbatch.serve")
 
 
 class KeyRing:
@@ -37,8 +41,11 @@ class KeyRing:
 
     async def keys(self) -> list[Ed25519PublicKey]:
         """Raises Transient when there are none and fal does not give any."""
-        if not self._keys or self._age() > KEPT_SECONDS:
+        wanted = not self._keys or self._age() > KEPT_SECONDS
+        if wanted and self._age() >= REFETCH_SECONDS:
             await self._fetch()
+        if not self._keys:
+            raise Transient("fal's webhook keys cannot be read now.")
         return self._keys
 
     async def newer_keys(self) -> list[Ed25519PublicKey]:
@@ -59,9 +66,7 @@ class KeyRing:
             try:
                 self._keys = keys_in(await self._read())
             except (httpx.HTTPError, ValueError) as error:
-                if not self._keys:
-                    self._asked_at = None
-                    raise Transient(f"fal's webhook keys cannot be read: {error}.") from error
+                log.warning("fal's webhook keys cannot be read: %s %s", type(error).__name__, error)
 
     async def _read(self) -> bytes:
         async with self._http.stream("GET", self._url) as answer:

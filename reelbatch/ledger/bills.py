@@ -46,15 +46,22 @@ def reserve_again(tx: Connection, post: Post) -> None:
     """fal has it after all: what was released is set aside once more."""
     if post.cost_basis != RELEASED:
         return
-    event = money_events.c
-    first = select(event.usd).where(
-        event.batch_id == post.batch_id,
-        event.attempt_id == post.attempt_id,
-        event.kind == "reserve",
-    )
-    price = tx.execute(first.order_by(event.id).limit(1)).scalar_one()
+    price = first_reserved(tx, post.attempt_id)
     _attempt_becomes(tx, post, reserved_usd=price, cost_usd=None, cost_basis=None)
     reserve(tx, post.account, post.batch_id, post.job_id, post.attempt_id, price, post.at)
+
+
+def first_reserved(tx: Connection, attempt_id: str) -> Decimal:
+    """What was set aside for the POST when it was claimed, whatever became of it since."""
+    event, of_attempt = money_events.c, attempts.c.id == attempt_id
+    batch_id = select(jobs.c.batch_id).join(attempts, attempts.c.job_id == jobs.c.id)
+    first = select(event.usd).where(
+        event.batch_id == batch_id.where(of_attempt).scalar_subquery(),
+        event.attempt_id == attempt_id,
+        event.kind == "reserve",
+    )
+    price: Decimal = tx.execute(first.order_by(event.id).limit(1)).scalar_one()
+    return price
 
 
 def release(tx: Connection, post: Post) -> None:
@@ -81,8 +88,8 @@ def settle(tx: Connection, post: Post, price: Decimal, basis: Basis) -> None:
 
 
 def bill(tx: Connection, post: Post, usd: Decimal) -> None:
-    """fal's own bill: what was booked for the POST becomes what fal took. Once."""
-    if post.cost_basis == "billed":
+    """fal's own bill: what was booked for the POST becomes what fal took."""
+    if post.cost_basis == "billed" and post.cost_usd == usd:
         return
     if post.cost_basis in (None, RELEASED):
         return settle(tx, post, usd, "billed")

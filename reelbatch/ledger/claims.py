@@ -53,6 +53,8 @@ class Claimed:
     token: str
     n: int
     claimed_at: datetime
+    asked_at: float | None = None
+    """Our own clock just before: the database's may be another."""
 
 
 @dataclass(frozen=True, kw_only=True)

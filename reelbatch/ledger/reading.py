@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -107,7 +107,11 @@ def _chosen(selected: Iterable[RowId] | None) -> Iterator[Sequence[ColumnElement
 
 
 def jobs_to_drive(
-    ledger: Ledger, batch_id: BatchId, *, selected: set[RowId] | None = None
+    ledger: Ledger,
+    batch_id: BatchId,
+    *,
+    selected: set[RowId] | None = None,
+    only: Collection[JobId] | None = None,
 ) -> list[tuple[JobId, RowId, State, bool]]:
     """What a run has to see through, oldest stage first: (job, row, state, withdrawn)."""
     last_first = (State.COMPLETED, State.SUBMITTED, State.SUBMITTING, State.IN_DOUBT)
@@ -120,16 +124,18 @@ def jobs_to_drive(
     wanted = [
         (JobId(row.id), RowId(row.row_id), State(row.state), row.withdrawn)
         for row in found
-        if _is_driven(row, selected)
+        if _is_driven(row, selected, only)
     ]
     ranks = {state: rank for rank, state in enumerate(last_first)}
     return sorted(wanted, key=lambda job: ranks.get(job[2], len(ranks)))
 
 
-def _is_driven(row: Any, selected: set[RowId] | None) -> bool:
+def _is_driven(row: Any, selected: set[RowId] | None, only: Collection[JobId] | None) -> bool:
     """What is in flight or completed is paid: always. What waits: only if it was chosen."""
     if row.state in DRIVEN:
         return True
+    if only is not None and row.id not in only:
+        return False
     return not row.withdrawn and (selected is None or row.row_id in selected)
 
 

@@ -100,6 +100,18 @@ def listed(ledger: Ledger, request_ids: Collection[str], at: datetime) -> set[st
     return held
 
 
+def failed_here(ledger: Ledger, request_ids: Collection[str]) -> dict[str, str]:
+    """Those of these requests that our books call failed, each with its attempt."""
+    found: dict[str, str] = {}
+    for chunk in in_chunks(sorted(request_ids), CHUNK):
+        with ledger.reading() as tx:
+            query = select(attempts.c.request_id, attempts.c.id).where(
+                attempts.c.request_id.in_(chunk), attempts.c.outcome == "failed"
+            )
+            found |= {row.request_id: row.id for row in tx.execute(query)}
+    return found
+
+
 def billed(ledger: Ledger, bill: Mapping[str, Decimal]) -> None:
     """Book fal's lines, dollars by request id; those of others are left alone."""
     for chunk in in_chunks(sorted(bill), CHUNK):

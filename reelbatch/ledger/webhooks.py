@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from sqlalchemy import RowMapping, select
 
-from reelbatch.ledger import answers, strays
+from reelbatch.ledger import answers, bills, strays
 from reelbatch.ledger.answers import Accepted
 from reelbatch.ledger.engine import Ledger, now
 from reelbatch.ledger.schema import accounts, attempts, jobs
@@ -33,10 +33,6 @@ class Heard:
     handle: Accepted
     price: Decimal
     outcome: str | None
-
-    @property
-    def is_settled(self) -> bool:
-        return self.outcome in ("good", "failed")
 
 
 def heard(ledger: Ledger, token: str, request_id: str, handle_of: HandleOf) -> Heard | None:
@@ -70,14 +66,15 @@ def _held(ledger: Ledger, sent: RowMapping, handle: Accepted) -> Heard | None:
     with ledger.reading() as tx:
         of_request = attempts.c.request_id == handle.request_id
         found = tx.execute(select(attempts).where(of_request)).mappings().first()
-    if found is None:
-        return None
+        if found is None:
+            return None
+        price = found["reserved_usd"] or bills.first_reserved(tx, found["id"])
     return Heard(
         attempt_id=found["id"],
         job_id=found["job_id"],
         endpoint_id=sent["endpoint_id"],
         handle=handle,
-        price=found["reserved_usd"],
+        price=price,
         outcome=found["outcome"],
     )
 

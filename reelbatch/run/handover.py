@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from reelbatch.config import Settings
 from reelbatch.errors import ReelbatchError
-from reelbatch.jobs import RowId
+from reelbatch.jobs import JobId, RowId
 from reelbatch.ledger import Ledger
 from reelbatch.run.plan import Plan
 from reelbatch.run.progress import Listener
@@ -28,6 +28,10 @@ class Handover:
     plan: Plan | None = None
     only: frozenset[RowId] | None = None
     """The rows a `retry` is for; None is all of them."""
+    only_jobs: frozenset[JobId] | None = None
+    """And those of their takes that it buys."""
+    opened: Callable[[], None] | None = None
+    """What a person's word changes: called once nothing refuses the run, before it buys."""
     listeners: list[Listener] = field(default_factory=list)
     run: Run | None = None
     totals: Totals | None = None

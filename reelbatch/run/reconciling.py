@@ -8,7 +8,7 @@ the last day is always read again.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,21 +16,25 @@ from typing import Any
 
 from reelbatch.config import Settings
 from reelbatch.errors import Permanent, Refused
-from reelbatch.fal.answers import ListedRequest
+from reelbatch.fal.answers import GoodResult, ListedRequest
 from reelbatch.fal.client import Fal
-from reelbatch.ledger import Ledger, reconciling, strays
+from reelbatch.fal.endpoints import ENDPOINTS
+from reelbatch.fal.outputs import good_result
+from reelbatch.ledger import Ledger, reconciling, results, strays
 from reelbatch.ledger.batches import Batch
 from reelbatch.ledger.doubts import doubts_of
 from reelbatch.ledger.reconciling import Books, Sent
 from reelbatch.ledger.strays import Stray
 from reelbatch.money import as_text
-from reelbatch.run.entries import handle_of
+from reelbatch.run.entries import good_of, handle_of
 from reelbatch.run.evidence import covers
-from reelbatch.run.prices import read_prices
+from reelbatch.run.prices import Prices, read_prices
 
 MARGIN = timedelta(minutes=30)
 """fal does not say which of its times `start` and `end` filter on."""
 AT_ONCE = 1000
+LONGEST_BILL = timedelta(days=89)
+"""fal shows no more than 90 days of its bill at a time (fal.md, section 9)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,13 +48,16 @@ class Reconciled:
     strays: Sequence[Stray]
     adopted: int
     in_doubt: int
+    made: int
+    """Requests that our books call failed, and whose video fal's list shows."""
     unknown: int
     """Requests of the account that nobody here holds and whose input is not ours or not shown."""
     bill_read: bool
 
     @property
     def left_over(self) -> bool:
-        return bool(self.strays or self.in_doubt or (self.bill_read and self.books.unbilled))
+        unpaid = self.bill_read and self.books.unbilled
+        return bool(self.strays or self.made or self.in_doubt or unpaid)
 
     def as_json(self) -> dict[str, Any]:
         """The document of `--json`; its keys are a contract."""
@@ -59,7 +66,7 @@ class Reconciled:
             "batch": self.batch,
             "held": books.held,
             "fal": books.listed + len(self.strays),
-            "strays": len(self.strays),
+            "strays": len(self.strays) + self.made,
             "unbilled": books.unbilled if self.bill_read else None,
             "held_usd": as_text(books.held_usd),
             "billed_usd": as_text(books.billed_usd) if self.bill_read else None,
@@ -73,13 +80,17 @@ async def reconcile(
     at = datetime.now(UTC)
     since = reconciling.read_from(ledger, batch.id)
     unknown, bill_read, adopted = 0, False, 0
+    made: dict[str, GoodResult] = {}
     if since is not None:
-        unknown = await _read_list(ledger, batch, fal, since, at)
+        unknown, made = await _read_list(ledger, batch, fal, since, at)
         bill_read = await _read_bill(ledger, batch, fal, since, at)
         if adopt:
-            adopted = await _adopt(settings, ledger, batch, fal)
-        waits = timedelta(seconds=settings.start_timeout + settings.in_doubt_grace)
-        reconciling.compared_until(ledger, batch.id, at - waits)
+            prices = await read_prices(settings, fal)
+            adopted = _adopt(ledger, batch, fal, prices) + _settled(ledger, made, prices.highest)
+            made = {}
+        if not made:
+            waits = timedelta(seconds=settings.start_timeout + settings.in_doubt_grace)
+            reconciling.compared_until(ledger, batch.id, at - waits)
     return Reconciled(
         batch=batch.name,
         since=since,
@@ -87,14 +98,20 @@ async def reconcile(
         strays=strays.strays_of(ledger, batch.id),
         adopted=adopted,
         in_doubt=len(doubts_of(ledger, batch.id)),
+        made=len(made),
         unknown=unknown,
         bill_read=bill_read,
     )
 
 
-async def _read_list(ledger: Ledger, batch: Batch, fal: Fal, since: datetime, at: datetime) -> int:
-    """Note what is ours and what is astray; returns how many requests are neither."""
+async def _read_list(
+    ledger: Ledger, batch: Batch, fal: Fal, since: datetime, at: datetime
+) -> tuple[int, dict[str, GoodResult]]:
+    """Note what is ours and what is astray; returns how many requests are neither, and what
+    was made by attempts that we call failed.
+    """
     offset = timedelta(seconds=fal.clock_offset_seconds)
+    made: dict[str, GoodResult] = {}
     unheld: list[ListedRequest] = []
     for endpoint_id in reconciling.endpoints_of(ledger, batch.id):
         found = fal.requests(endpoint_id, start=since + offset - MARGIN, end=at + offset + MARGIN)
@@ -102,6 +119,7 @@ async def _read_list(ledger: Ledger, batch: Batch, fal: Fal, since: datetime, at
             async for some in _in_groups(found):
                 held = reconciling.listed(ledger, {str(one.request_id) for one in some}, at)
                 unheld += [one for one in some if one.request_id not in held]
+                made |= _made(ledger, some)
         except Permanent as error:
             raise Refused(
                 f"fal does not show this key its list of requests: {error.message}",
@@ -109,7 +127,27 @@ async def _read_list(ledger: Ledger, batch: Batch, fal: Fal, since: datetime, at
             ) from error
     ours = list(_astray(reconciling.bodies_sent(ledger, batch.id), unheld, offset))
     strays.note_strays(ledger, batch.id, ours)
-    return len(unheld) - len(ours)
+    return len(unheld) - len(ours), made
+
+
+def _made(ledger: Ledger, some: Sequence[ListedRequest]) -> dict[str, GoodResult]:
+    """The good results among these of attempts that our books call failed."""
+    good = {}
+    for one in some:
+        result = good_result(one.json_output, ENDPOINTS[one.endpoint_id].output)
+        if result is not None and one.status_code in range(200, 300):
+            good[str(one.request_id)] = result
+    return {
+        attempt_id: good[request_id]
+        for request_id, attempt_id in reconciling.failed_here(ledger, set(good)).items()
+    }
+
+
+def _settled(ledger: Ledger, made: Mapping[str, GoodResult], price: Decimal) -> int:
+    """It was paid, however late we hear of it: a job without a video takes it."""
+    for attempt_id, answer in made.items():
+        results.settle_good(ledger, attempt_id, good_of(answer), price)
+    return len(made)
 
 
 async def _in_groups(found: AsyncIterator[ListedRequest]) -> AsyncIterator[list[ListedRequest]]:
@@ -149,6 +187,7 @@ def _astray(
 async def _read_bill(ledger: Ledger, batch: Batch, fal: Fal, since: datetime, at: datetime) -> bool:
     """Book fal's own lines. False where the key has no right to read the bill."""
     offset = timedelta(seconds=fal.clock_offset_seconds)
+    since = max(since, at - LONGEST_BILL)
     bill: dict[str, Decimal] = {}
     for endpoint_id in reconciling.endpoints_of(ledger, batch.id):
         lines = fal.billing_events(
@@ -157,15 +196,16 @@ async def _read_bill(ledger: Ledger, batch: Batch, fal: Fal, since: datetime, at
         try:
             async for line in lines:
                 bill[str(line.request_id)] = bill.get(str(line.request_id), Decimal(0)) + line.usd
-        except Permanent:
+        except Permanent as error:
+            if error.error != "not_allowed":
+                raise
             return False
     reconciling.billed(ledger, bill)
     return True
 
 
-async def _adopt(settings: Settings, ledger: Ledger, batch: Batch, fal: Fal) -> int:
+def _adopt(ledger: Ledger, batch: Batch, fal: Fal, prices: Prices) -> int:
     """Each stray becomes an attempt of its job; the next run collects or books it."""
-    prices = await read_prices(settings, fal)
     adopted = 0
     for stray in strays.strays_of(ledger, batch.id):
         handle = handle_of(fal.submission(stray.endpoint_id, stray.request_id))

@@ -19,7 +19,7 @@ from reelbatch.archive.contract import Archive
 from reelbatch.config import Settings
 from reelbatch.fal.answers import KeyCheck
 from reelbatch.fal.client import Fal
-from reelbatch.jobs import RowId, State
+from reelbatch.jobs import JobId, RowId, State
 from reelbatch.ledger import Ledger, orders, parking, reading
 from reelbatch.ledger.batches import Batch
 from reelbatch.ledger.claims import Terms
@@ -74,6 +74,8 @@ class Run:
     """Whether it only finishes what is there: it claims nothing, and looks once at each job."""
     paused: bool = False
     """Whether somebody has said `pause`, when last looked."""
+    only_jobs: frozenset[JobId] | None = None
+    """The takes that a `retry` is for; others are only seen through."""
     stopped: StopReason | None = None
     stop_detail: str = ""
     leaving: asyncio.Event = field(default_factory=asyncio.Event)

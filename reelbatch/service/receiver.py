@@ -36,6 +36,7 @@ from reelbatch.run.settling import settle
 from reelbatch.service.fetching import Fetcher
 
 BODY_CAP_BYTES = 1024 * 1024
+BODY_SECONDS = 15.0
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -69,9 +70,12 @@ class Receiver:
     async def receive(self, request: Request) -> Response:
         """The one place where a call is answered; what is wrong with it only our log hears."""
         try:
-            body = await capped(request)
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await capped(request)
             call = await self._verified(request, body)
             heard = await self._settle(request.path_params["token"], call)
+        except TimeoutError:
+            return said(408, "too slow")
         except TooLarge:
             return said(413, "too large")
         except Forged as error:
@@ -103,13 +107,13 @@ class Receiver:
         heard = await self.book(
             webhooks.heard, self.ledger, token, call.request_id, self._handle_of
         )
-        if heard is None or heard.is_settled:
+        if heard is None or heard.outcome == "good":
             return heard
         output = ENDPOINTS[heard.endpoint_id].output
         answer = good_result(call.payload, output) if call.payload else None
         if answer is not None:
             await self.book(settle, self.ledger, heard.attempt_id, answer, heard.price)
-        elif self._fetcher is not None:
+        elif self._fetcher is not None and heard.outcome != "failed":
             self._fetcher.fetch(heard)
         return heard
 

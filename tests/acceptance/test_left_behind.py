@@ -15,6 +15,7 @@ from tests.parts.waiting import wait_until
 ROWS = 8
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_others_finish_the_rows_of_the_dead_and_of_the_suspended(shared: World) -> None:
     """One sleeps, one dies with a POST on the wire; the third makes all of it in the same run.

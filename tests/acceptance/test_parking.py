@@ -53,6 +53,7 @@ def test_an_account_that_is_still_locked_is_asked_once_by_each_run(world: World)
     assert "ask fal's support" in again.stderr
 
 
+@pytest.mark.slow
 def test_a_storm_of_lost_answers_is_sat_out_and_every_one_is_found(world: World) -> None:
     """All of them arrived: not one is sent again, though nobody could know."""
     world.fal.break_("nginx_error", times=4, with_={"status": 504, "accepted": True})

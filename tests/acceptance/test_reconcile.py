@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -85,3 +87,18 @@ def test_a_list_that_may_not_be_read_is_refused(world: World) -> None:
     found = world.command("reconcile", "cats")
     assert found.code == 2, found.text
     assert "list of requests" in found.stderr
+
+
+def test_a_video_fal_made_after_all_is_told_and_fetched(world: World) -> None:
+    """Our books call it cancelled, fal ran it: the next run must not buy it again."""
+    world.fal.set(concurrency=1, service_seconds=0.5)
+    made(world)
+    with closing(sqlite3.connect(world.ledger)) as ledger, ledger:
+        ledger.execute("UPDATE attempts SET outcome = 'failed' WHERE n = 1")
+        ledger.execute("UPDATE jobs SET state = 'cancelled', archived_at = NULL")
+    found = world.command("reconcile", "cats", "--json")
+    assert (found.code, found.json["strays"]) == (3, 2), found.text
+    assert "booked as failed" in found.stderr
+    assert world.command("reconcile", "cats", "--adopt").code == 0
+    done = world.run("cats.csv")
+    assert (done.code, done.json["archived"], world.accepted) == (0, 2, 2), done.text

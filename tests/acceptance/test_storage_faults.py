@@ -74,6 +74,7 @@ REFUSALS: list[tuple[str, dict[str, object], str]] = [
 ]
 
 
+@pytest.mark.slow
 def test_an_archive_that_refuses_in_mid_run_stops_the_buying(kept: Kept) -> None:
     """What is made waits at fal, and the report says until when; nothing is generated anew."""
     kept.world.write("cats.csv", cats(12))

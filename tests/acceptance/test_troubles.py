@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -150,3 +152,25 @@ def test_a_twin_of_a_lost_answer_is_served_once_it_is_found(world: World) -> Non
     done = world.run("cats.csv")
     assert (done.code, done.json["archived"], done.json["reused"]) == (0, 2, 1), done.text
     assert (world.accepted, done.json["spent_usd"]) == (1, "0.20")
+
+
+def test_a_retry_buys_what_failed_and_nothing_else(world: World) -> None:
+    """Not the other takes of its row, which a budget had left over; and it says for how much."""
+    world.fal.break_("model_refusal", times=1, with_={"type": POLICY, "billed": 0})
+    world.write("cats.csv", "id,prompt,seed,takes\ncat-1,A cat,1,10\n")
+    stopped = world.run("cats.csv", "--budget=0.40", "--max-in-flight=1")
+    left = stopped.json
+    assert (left["stopped"], left["failed"], left["archived"]) == ("budget", 1, 2), stopped.text
+    again = world.command("retry", "cats", "--yes", "--json")
+    assert (again.json["archived"], again.json["remaining"]) == (3, 7), again.text
+    assert (again.json["spent_usd"], world.accepted) == ("0.20", 4)
+
+
+def test_a_refused_command_lifts_no_pause(world: World) -> None:
+    world.write("cats.csv", cats(2))
+    assert world.run("cats.csv").code == 0
+    assert world.command("pause", "cats").code == 0
+    refused = world.run("cats.csv", f"--archive={world.folder}/other")
+    assert refused.code == 2, refused.text
+    with closing(sqlite3.connect(world.ledger)) as ledger:
+        assert ledger.execute("SELECT mark FROM batches").fetchall() == [("pause",)]

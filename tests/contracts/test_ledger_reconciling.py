@@ -93,6 +93,15 @@ def test_fals_bill_is_the_last_word_on_what_was_paid(ledger: Ledger) -> None:
     check_books(ledger)
 
 
+def test_a_line_that_fal_corrects_is_corrected(ledger: Ledger) -> None:
+    (job_id,) = pending(ledger)
+    request_id = f"request-{archived(ledger, job_id)}"
+    for usd in ("0.15", "0.18"):
+        billed(ledger, {request_id: Decimal(usd)})
+        assert account(ledger)["spent_usd"] == Decimal(usd)
+    check_books(ledger)
+
+
 @pytest.mark.parametrize("charge", ["none", "maybe"])
 def test_a_failure_that_fal_billed_is_paid(ledger: Ledger, charge: str) -> None:
     (job_id,) = pending(ledger)

@@ -130,7 +130,6 @@ def test_a_worker_whose_ledger_would_die_with_it_is_refused(orders: Orders, fal:
     assert "passing" not in asked_at(fal)
 
 
-@pytest.mark.parametrize("flow", ["generate", "sweep", "inbox"])
 def test_several_workers_on_a_ledger_in_a_file_are_refused(orders: Orders, fal: Emulator) -> None:
     run = orders.ended("many")
     assert (run["state_type"], run["state"]["name"]) == ("FAILED", "Refused"), run["state"]
@@ -138,6 +137,7 @@ def test_several_workers_on_a_ledger_in_a_file_are_refused(orders: Orders, fal: 
     assert "many" not in asked_at(fal)
 
 
+@pytest.mark.parametrize("flow", ["generate", "sweep", "inbox"])
 def test_the_form_explains_every_field_and_asks_for_no_secret(
     deployed: Deployed, flow: str
 ) -> None:

@@ -163,6 +163,7 @@ def site(one_site: Site) -> Iterator[Site]:
         one_site.workers.pop().stop()
 
 
+@pytest.mark.slow
 def test_whoever_has_not_begun_at_the_end_is_called_off(site: Site) -> None:
     """There is one machine only: the run has ended before another could join."""
     site.worker()
@@ -172,6 +173,7 @@ def test_whoever_has_not_begun_at_the_end_is_called_off(site: Site) -> None:
     assert (site.accepted, site.videos("alone")) == ((FEW, 0), FEW)
 
 
+@pytest.mark.slow
 def test_with_the_run_that_is_cancelled_those_stop_that_joined_it(site: Site) -> None:
     """And the same batch, started again, is made by two again; nothing is paid anew."""
     site.fal.set(concurrency=0)

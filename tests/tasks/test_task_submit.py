@@ -9,6 +9,7 @@ import pytest
 
 from reelbatch.jobs import State
 from tasks.produce import jobs_to_produce, produce
+from tasks.submit import _wait_for_twin
 from tests.parts.emulator import Emulator
 from tests.parts.waiting import async_wait_until
 from tests.tasks.conftest import Studio
@@ -125,3 +126,12 @@ async def test_a_submitter_that_is_cancelled_in_its_post_says_that_there_is_doub
     tom = studio.job("tom")
     assert tom["state"] == State.IN_DOUBT
     assert studio.attempts("tom")[0]["reserved_usd"] == Decimal("0.20")
+
+
+async def test_nobody_waits_for_a_twin_that_has_come_to_its_end_meanwhile(studio: Studio) -> None:
+    """Between the claim that saw it at work and the look at it."""
+    studio.write(HEADER, "tom,A cat,1")
+    async with studio.open() as run:
+        await studio.produce(run)
+        async with asyncio.timeout(20):
+            assert await _wait_for_twin(run, studio.job("tom")["id"]) is State.PENDING

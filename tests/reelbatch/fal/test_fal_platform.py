@@ -177,6 +177,7 @@ async def test_a_list_without_end_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_the_bill_is_read_line_by_line() -> None:
+    """A line without its total is not finished, and not the last word."""
     line = {
         "request_id": "a1",
         "endpoint_id": OVI,
@@ -186,19 +187,18 @@ async def test_the_bill_is_read_line_by_line() -> None:
         "cost_total": 0.2,
         "cost_estimate_nano_usd": 190_000_000,
     }
-    estimated = {**line, "request_id": "a2", "cost_total": None}
-    asked, handler = pages({"billing_events": [line, estimated], "has_more": False})
+    unfinished = {**line, "request_id": "a2", "cost_total": None}
+    asked, handler = pages({"billing_events": [line, unfinished], "has_more": False})
     async with fal_with(handler) as fal:
         events = [event async for event in fal.billing_events(start=START, end=END)]
     assert events == [
         BillingEvent(
-            request_id=RequestId(request_id),
+            request_id=RequestId("a1"),
             endpoint_id=OVI,
-            usd=Decimal(usd),
+            usd=Decimal("0.2"),
             billed_at=datetime(2026, 1, 1, 0, 2, tzinfo=UTC),
             output_units=Decimal(1),
         )
-        for request_id, usd in (("a1", "0.2"), ("a2", "0.19"))
     ]
     assert "endpoint_id" not in asked[0]
 

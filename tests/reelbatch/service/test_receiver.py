@@ -11,8 +11,10 @@ import pytest
 from reelbatch.jobs import State
 from reelbatch.ledger import Ledger
 from reelbatch.ledger.answers import accepted, doubted
+from reelbatch.ledger.results import Ending, settle_failed
 from reelbatch.ledger.strays import stragglers_of
 from tests.contracts.ledger_parts import (
+    CRASHED,
     PRICE,
     account,
     archived,
@@ -85,6 +87,18 @@ async def test_a_call_after_the_video_is_archived_changes_nothing(
     token = attempt(ledger, attempt_id)["token"]
     assert (await door.call(token, f"request-{attempt_id}")).status_code == 200
     assert state(ledger, job_id) is State.ARCHIVED
+    check_books(ledger)
+
+
+@pytest.mark.parametrize("ending", ["cancelled", "permanent"])
+async def test_a_late_good_result_beats_failure_and_cancellation(
+    ledger: Ledger, door: Door, ending: Ending
+) -> None:
+    """It was paid, whatever fal had said before."""
+    job_id, token, request_id = on_its_way(ledger)
+    settle_failed(ledger, f"{job_id}-1", CRASHED, ending=ending, charge="none", price=PRICE)
+    assert (await door.call(token, request_id)).status_code == 200
+    assert (state(ledger, job_id), job(ledger, job_id)["cost_usd"]) == (State.COMPLETED, PRICE)
     check_books(ledger)
 
 

@@ -19,6 +19,8 @@ from tests.parts.listener import Listener
 from tests.parts.s3_trouble import TroubledS3
 from tests.parts.waiting import wait_until
 
+pytestmark = pytest.mark.slow
+
 FAL = "hush-fal-0123456789abcdef"
 AWS = "hush-aws-0123456789abcdef"
 SIGNATURE = "hush-signature-0123456789"

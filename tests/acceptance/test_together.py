@@ -11,6 +11,8 @@ from tests.acceptance.conftest import World, cats
 from tests.parts.book import Book
 from tests.parts.command import Finished
 
+pytestmark = pytest.mark.slow
+
 ROWS = 8
 
 

@@ -52,7 +52,7 @@ def said_by(script: str, environment: dict[str, str]) -> Any:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=170,
         check=False,
     )
     assert program.returncode == 0, program.stderr
@@ -65,7 +65,7 @@ def test_it_submits_follows_and_fetches(environment: dict[str, str]) -> None:
 handle = fal_client.submit("fal-ai/ovi", arguments={"prompt": "a fox", "seed": 5})
 seen = [type(event).__name__ for event in handle.iter_events(with_logs=True, interval=0.02)]
 result = handle.get(interval=0.02)
-video = httpx.get(result["video"]["url"])
+video = httpx.get(result["video"]["url"], timeout=60)
 print(json.dumps([seen[-1], result["seed"], len(video.content), result["video"]["file_size"]]))
 """,
         environment,
@@ -163,7 +163,7 @@ content = sink.getvalue().ljust({megabytes} * 2**20, b"\\0")
 url = fal_client.upload(content, "image/png", file_name="teal.png")
 arguments = {{"prompt": "a fox", "image_url": url}}
 result = fal_client.subscribe("fal-ai/ovi/image-to-video", arguments=arguments)
-print(json.dumps([url, len(httpx.get(url).content), sorted(result)]))
+print(json.dumps([url, len(httpx.get(url, timeout=60).content), sorted(result)]))
 """,
         environment,
     )

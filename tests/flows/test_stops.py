@@ -20,7 +20,7 @@ from tests.parts.command import BIN
 from tests.parts.emulator import Emulator
 from tests.parts.waiting import wait_until
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 ROWS = 6
 SLOW = "the last"
 """Its POST is answered late."""

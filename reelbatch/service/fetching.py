@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 
 from reelbatch.errors import Permanent, Transient
-from reelbatch.fal.answers import FailedResult, GoodResult, Submission
+from reelbatch.fal.answers import FailedResult, GoodResult
 from reelbatch.fal.client import Fal
 from reelbatch.fal.endpoints import ENDPOINTS
-from reelbatch.jobs import RequestId
 from reelbatch.ledger.webhooks import Heard
+from reelbatch.run.entries import submission_in
 
 TRIES = 4
 PAUSE_SECONDS = 1.0
@@ -51,13 +52,7 @@ class Fetcher:
                 await asyncio.sleep(PAUSE_SECONDS * n)
 
     async def _try(self, heard: Heard) -> bool:
-        handle = heard.handle
-        submission = Submission(
-            request_id=RequestId(handle.request_id),
-            status_url=handle.status_url,
-            response_url=handle.response_url,
-            cancel_url=handle.cancel_url,
-        )
+        submission = submission_in(asdict(heard.handle))
         answer = await self._fal.result(submission, output=ENDPOINTS[heard.endpoint_id].output)
         if isinstance(answer, GoodResult | FailedResult):
             await self._settle(heard, answer)

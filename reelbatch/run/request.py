@@ -60,7 +60,7 @@ class GenerateRequest(BaseModel):
         default=None, title="Budget a day (USD)", description="For the whole account, by UTC day."
     )
     price_usd: Annotated[Decimal, Field(gt=0)] | None = Field(
-        default=None, title="Price (USD)", description="Dollars a video, if fal names none."
+        default=None, title="Price (USD)", description="Dollars a video; it beats fal's list."
     )
     max_in_flight: Literal["auto"] | Annotated[int, Field(ge=1, le=5000)] | None = Field(
         default=None, title="Requests in flight", description="auto, or a number."
@@ -153,7 +153,7 @@ class InboxRequest(BaseModel):
         default=None, title="Budget a day (USD)", description="For the whole account, by UTC day."
     )
     price_usd: Annotated[Decimal, Field(gt=0)] | None = Field(
-        default=None, title="Price (USD)", description="Dollars a video, if fal names none."
+        default=None, title="Price (USD)", description="Dollars a video; it beats fal's list."
     )
     max_in_flight: Literal["auto"] | Annotated[int, Field(ge=1, le=5000)] | None = Field(
         default=None, title="Requests in flight", description="auto, or a number."

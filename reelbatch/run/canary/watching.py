@@ -132,7 +132,7 @@ class Watcher:
                         self.record.note(bill=self._billing(line))
                         return line
             except Transient:
-                pass
+                pass  # It is asked again, until whoever waits has waited long enough.
             await asyncio.sleep(self.pause_seconds)
 
     def _billing(self, line: BillingEvent) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def serve(
     from reelbatch.service.server import serve_webhooks
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    for noisy in ("httpx", "httpcore", "uvicorn.error"):
+    for noisy in ("alembic", "httpx", "httpcore", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     settings = read_settings(ledger=ledger, webhook_host=host, webhook_port=port)
     opened = open_ledger(settings.ledger_url)

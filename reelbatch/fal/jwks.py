@@ -41,32 +41,31 @@ class KeyRing:
 
     async def keys(self) -> list[Ed25519PublicKey]:
         """Raises Transient when there are none and fal does not give any."""
-        wanted = not self._keys or self._age() > KEPT_SECONDS
-        if wanted and self._age() >= REFETCH_SECONDS:
-            await self._fetch()
+        if not self._keys or self._age() > KEPT_SECONDS:
+            await self._refetch()
         if not self._keys:
             raise Transient("fal's webhook keys cannot be read now.")
         return self._keys
 
     async def newer_keys(self) -> list[Ed25519PublicKey]:
         """When no key fits: perhaps fal has changed them. At most once a minute."""
-        if self._age() >= REFETCH_SECONDS:
-            await self._fetch()
+        await self._refetch()
         return self._keys
 
     def _age(self) -> float:
         return float("inf") if self._asked_at is None else self._clock() - self._asked_at
 
-    async def _fetch(self) -> None:
-        before = self._asked_at
+    async def _refetch(self) -> None:
+        """Calls that come while the keys are being asked for wait for the answer, too."""
         async with self._lock:
-            if self._asked_at != before:
-                return  # somebody else has just asked
-            self._asked_at = self._clock()
+            if self._age() < REFETCH_SECONDS:
+                return
             try:
                 self._keys = keys_in(await self._read())
             except (httpx.HTTPError, ValueError) as error:
                 log.warning("fal's webhook keys cannot be read: %s %s", type(error).__name__, error)
+            finally:
+                self._asked_at = self._clock()
 
     async def _read(self) -> bytes:
         async with self._http.stream("GET", self._url) as answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -125,8 +126,9 @@ class Publisher:
         self.asked = 0
         self.clock = 0.0
 
-    def answer(self, request: httpx.Request) -> httpx.Response:
+    async def answer(self, request: httpx.Request) -> httpx.Response:
         self.asked += 1
+        await asyncio.sleep(0.01)
         assert "authorization" not in request.headers
         return httpx.Response(self.status, content=self.content)
 
@@ -147,6 +149,18 @@ async def test_keys_are_fetched_once_a_day(ring: KeyRing, publisher: Publisher) 
     for hour in (0, 1, 23, 25):
         publisher.clock = hour * 3600
         assert len(await ring.keys()) == 1
+    assert publisher.asked == 2
+
+
+async def test_calls_that_come_at_once_wait_for_one_answer(
+    ring: KeyRing, publisher: Publisher
+) -> None:
+    """A receiver's first calls, and those after fal has changed its keys."""
+    found = await asyncio.gather(*(ring.keys() for _ in range(5)))
+    assert [len(keys) for keys in found] == [1] * 5
+    publisher.content, publisher.clock = jwks(X, key(1)), 61
+    found = await asyncio.gather(*(ring.newer_keys() for _ in range(5)))
+    assert [len(keys) for keys in found] == [2] * 5
     assert publisher.asked == 2
 
 

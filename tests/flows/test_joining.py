@@ -195,7 +195,10 @@ def test_with_the_run_that_is_cancelled_those_stop_that_joined_it(site: Site) ->
 
 @pytest.mark.slow
 def test_what_a_killed_worker_leaves_the_other_makes(site: Site) -> None:
-    """Both stand at the ledger before either may claim; then one machine dies in mid-work."""
+    """Both stand at the ledger before either may claim; then one machine dies in mid-work.
+
+    A POST that died with it is in doubt; the same batch started again ends that, in its time.
+    """
     site.fal.set(concurrency=SLOTS)
     site.worker()
     with site.book() as book, book.held(attempts):
@@ -208,8 +211,10 @@ def test_what_a_killed_worker_leaves_the_other_makes(site: Site) -> None:
     for group in (second.process.pid, site.group_of(site.joining(parent)["id"])):
         os.killpg(group, signal.SIGKILL)
     run = site.end_of(parent)
-    assert (run["state_type"], run["state"]["name"]) == ("COMPLETED", "Completed"), run["state"]
-    assert run["state"]["message"].startswith(f"{MANY} of {MANY} archived"), run["state"]
+    while "in doubt" in run["state"]["message"]:
+        run = site.end_of(site.start("killed", MANY, environment=SOON))
+    assert run["state"]["message"].startswith(f"{MANY} of {MANY} archived"), run["state"]["message"]
+    assert (run["state_type"], run["state"]["name"]) == ("COMPLETED", "Completed")
     assert (site.accepted, site.videos("killed")) == ((MANY, 0), MANY)
     dead = site.joining(parent)
     assert dead["state_type"] not in FINAL, "nobody was left to tell Prefect"

@@ -15,6 +15,7 @@ import httpx
 from reelbatch.config import Settings
 from reelbatch.errors import Transient
 from reelbatch.fal.clock import FalClock
+from reelbatch.fal.connections import Connections
 from reelbatch.fal.constants import BACKUP_HOSTS
 from reelbatch.fal.credentials import Credentials
 from reelbatch.fal.reply import Reply
@@ -50,8 +51,8 @@ class Wire:
         self,
         settings: Settings,
         *,
-        calls: httpx.AsyncClient,
-        streams: httpx.AsyncClient,
+        calls: Connections,
+        streams: Connections,
         now: Callable[[], float],
     ) -> None:
         self.queue_url = settings.fal_queue_url
@@ -129,13 +130,13 @@ def _in(seconds: float) -> float:
 
 
 async def _answer(
-    client: httpx.AsyncClient, request: httpx.Request, deadline: float
+    connections: Connections, request: httpx.Request, deadline: float
 ) -> httpx.Response:
     """The head of the answer. Errors name their kind only: their words may hold a URL."""
     host = request.url.host
     try:
         async with asyncio.timeout_at(deadline):
-            return await _send(client, request)
+            return await _send(connections, request)
     except _NOT_SENT as error:
         raise NotConnected(f"{host} could not be reached ({type(error).__name__})") from error
     except httpx.HTTPError as error:
@@ -144,14 +145,14 @@ async def _answer(
         raise NoAnswer(f"{host} did not answer in time") from error
 
 
-async def _send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+async def _send(connections: Connections, request: httpx.Request) -> httpx.Response:
     try:
-        return await client.send(request, stream=True)
+        return await connections.send(request)
     except (httpx.ConnectError, httpx.ConnectTimeout):
         backup = _on_backup(request)
         if backup is None:
             raise
-    return await client.send(backup, stream=True)
+    return await connections.send(backup)
 
 
 def _on_backup(request: httpx.Request) -> httpx.Request | None:

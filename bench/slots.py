@@ -1,104 +1,67 @@
-"""How busy a run keeps fal's slots: share of slot time, status calls a job, CPU.
+"""How busy a run keeps fal's slots, beside a plain loop with fal_client on the same work.
 
-`python bench/slots.py [--jobs 200] [--slots 40] [--seconds 1.0] [--rounds 3]` prints one table.
+`python -m bench.slots [--pairs 3] [--mix 40x1 ...] [--options "--collect webhook"]` prints one
+table a mix, medians of interleaved pairs. Both archive to S3 (weed); reelbatch also keeps its
+ledger (SQLite), checks each video and writes its sidecar. Prefect's server serves all rounds and
+is not in the CPU column; the emulator's own CPU shows that it was not the bottleneck.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import resource
 import statistics
-import subprocess
-import sys
-import tempfile
-from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
-import httpx
+from bench.sides import Mix, Round, paired, place
 
-from reelbatch.cli.emulated import EmulatedFal
-
-
-@dataclass(frozen=True, kw_only=True)
-class Round:
-    """One run, measured at the emulator."""
-
-    busy: float
-    calls_a_job: float
-    wall: float
-    cpu: float
-    accepted: int
+MIXES = {
+    "40x1": Mix(jobs=200, slots=40, seconds=1.0),
+    "40xspread": Mix(jobs=200, slots=40, seconds=1.2, sigma=0.4),
+    "2x1": Mix(jobs=20, slots=2, seconds=1.0),
+    "400x5": Mix(jobs=2000, slots=400, seconds=5.0),
+}
+COLUMNS = ("wall s", "beyond s", "busy", "calls/job", "CPU s", "fal's CPU", "late p50", "p95")
 
 
-def measure(folder: Path, jobs: int, slots: int, seconds: float, max_in_flight: str) -> Round:
-    """A whole `reelbatch run` in a process of its own."""
-    fal = EmulatedFal.start(concurrency=slots, service_seconds=seconds, options=["--media=tiny"])
-    try:
-        manifest = folder / "bench.csv"
-        lines = [f"r{n},a red kite over the sea number {n}" for n in range(jobs)]
-        manifest.write_text("\n".join(["id,prompt", *lines]))
-        cpu = _run(manifest, folder, fal, max_in_flight)
-        state = httpx.get(f"{fal.queue_url}/_emulator/state").json()
-        return _round(state, jobs, slots, seconds, cpu)
-    finally:
-        fal.stop()
+def figures(rounds: Sequence[Round]) -> list[float]:
+    """Medians, in the order of COLUMNS."""
+
+    def median(name: str) -> float:
+        return float(statistics.median(getattr(one, name) for one in rounds))
+
+    late = sorted(seconds for one in rounds for seconds in one.late) or [float("nan")]
+    names = ("wall", "beyond", "busy", "calls_a_job", "cpu", "fal_cpu")
+    return [
+        *(median(name) for name in names),
+        late[len(late) // 2],
+        late[int(0.95 * (len(late) - 1))],
+    ]
 
 
-def _run(manifest: Path, folder: Path, fal: EmulatedFal, max_in_flight: str) -> float:
-    """CPU seconds of the command and its Prefect server."""
-    environment = {
-        **os.environ,
-        **fal.environment,
-        "REELBATCH_LEDGER": f"sqlite:///{folder / 'ledger.db'}",
-        "REELBATCH_ARCHIVE": str(folder / "archive"),
-    }
-    command = [sys.executable, "-m", "reelbatch.cli", "run", str(manifest), "--yes"]
-    command += ["--max-in-flight", max_in_flight]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-def _round(state: dict[str, Any], jobs: int, slots: int, seconds: float, cpu: float) -> Round:
-    shown = state["slots"]
-    first, last = shown["first_submitted_at"], shown["last_completed_at"]
-    wall = (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
-    return Round(
-        busy=jobs * seconds / (slots * wall),
-        calls_a_job=state["calls"].get("status", 0) / jobs,
-        wall=wall,
-        cpu=cpu,
-        accepted=state["accepted"]["total"],
-    )
+def show(name: str, values: Sequence[float]) -> None:
+    print(f"  {name:10}" + "".join(f"{value:10.2f}" for value in values), flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=200)
-    parser.add_argument("--slots", type=int, default=40)
-    parser.add_argument("--seconds", type=float, default=1.0)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--max-in-flight", default="auto")
+    parser.add_argument("--pairs", type=int, default=3)
+    parser.add_argument("--mix", nargs="+", choices=MIXES, default=list(MIXES))
+    parser.add_argument("--options", default="", help="more options for `reelbatch run`")
+    parser.add_argument("--alone", action="store_true", help="without the peer")
     asked = parser.parse_args()
-    rounds = []
-    for _ in range(asked.rounds):
-        with tempfile.TemporaryDirectory() as folder:
-            rounds.append(
-                measure(Path(folder), asked.jobs, asked.slots, asked.seconds, asked.max_in_flight)
-            )
-    print(
-        f"{asked.jobs} jobs of {asked.seconds} s, {asked.slots} slots, SQLite, directory; "
-        f"medians of {asked.rounds}"
-    )
-    ideal = asked.jobs * asked.seconds / asked.slots
-    for name, unit in (("busy", ""), ("calls_a_job", ""), ("wall", "s"), ("cpu", "s")):
-        values = [getattr(one, name) for one in rounds]
-        print(f"  {name:12} {statistics.median(values):7.2f} {unit}   {values}")
-    print(f"  ideal wall   {ideal:7.2f} s; accepted {[one.accepted for one in rounds]}")
+    with place() as at:
+        for mix in (MIXES[name] for name in asked.mix):
+            options = asked.options.split() or ["--max-in-flight", str(2 * mix.slots)]
+            ours, peers = [], []
+            for _ in paired(asked.pairs):
+                ours.append(at.reelbatch(mix, *options))
+                if not asked.alone:
+                    peers.append(at.peer(mix))
+            print(f"{mix}; ideal {mix.ideal:.2f} s; medians of {asked.pairs}")
+            print(f"  {'':10}" + "".join(f"{name:>10}" for name in COLUMNS))
+            show("reelbatch", figures(ours))
+            if peers:
+                show("fal_client", figures(peers))
 
 
 if __name__ == "__main__":

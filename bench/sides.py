@@ -6,14 +6,14 @@ server are started once and serve all rounds, so that a process's CPU is its own
 
 from __future__ import annotations
 
+import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -24,6 +24,7 @@ import httpx
 import yaml
 from sqlalchemy import select
 
+from bench.cost import Cost, cost_of, cpu_so_far
 from reelbatch.cli.emulated import EmulatedFal
 from reelbatch.cli.prefect_home import take_home
 from reelbatch.cli.prefect_server import CLIENT_SETTINGS, OwnServer
@@ -65,6 +66,7 @@ class Round:
     """Wall beyond what the same service times need on slots that never wait."""
     calls_a_job: float
     cpu: float
+    megabytes: float
     fal_cpu: float
     late: tuple[float, ...]
     """From each completion at fal until it was ARCHIVED."""
@@ -81,36 +83,42 @@ class Place:
     numbers: Iterator[int]
 
     def reelbatch(self, mix: Mix, *options: str) -> Round:
-        """A whole `reelbatch run` in a process of its own: ledger, checks, sidecars and all."""
+        """A whole `reelbatch run` in a process of its own: ledger, checks, sidecars and all.
+
+        With `--collect webhook` among the options a `reelbatch serve` stands beside it.
+        """
         n = next(self.numbers)
         ledger = f"sqlite:///{self.folder / f'ledger-{n}.db'}"
         command = [sys.executable, "-m", "reelbatch.cli", "run", "MANIFEST", "--yes"]
         command += ["--archive", f"s3://{BUCKET}/{n}", "--ledger", ledger, *options]
-        return self._round(mix, command, ledger)
+        return self._round(mix, command, ledger, serves="webhook" in options)
 
     def peer(self, mix: Mix) -> Round:
         window = str(2 * mix.slots)
         command = [sys.executable, "-m", "bench.peer_loop", "MANIFEST", BUCKET]
         return self._round(mix, [*command, "--in-flight", window], None)
 
-    def _round(self, mix: Mix, command: Sequence[str], ledger: str | None) -> Round:
+    def _round(
+        self, mix: Mix, command: Sequence[str], ledger: str | None, *, serves: bool = False
+    ) -> Round:
         manifest = self._manifest(mix.jobs)
         with emulator(mix, self.folder) as fal:
             environment = {
                 **os.environ,
                 **CLIENT_SETTINGS,
                 **fal.environment,
+                "REELBATCH_WEBHOOK_JWKS_URL": fal.jwks_url,
                 **self.s3.environment,
                 "PREFECT_API_URL": self.prefect.api_url,
                 "PREFECT_LOGGING_LEVEL": "ERROR",
             }
             words = [str(manifest) if word == "MANIFEST" else word for word in command]
-            cpu = cpu_of(words, environment)
-            state = httpx.get(f"{fal.queue_url}/_emulator/state").json()
-            shown = httpx.get(f"{fal.queue_url}/_emulator/submissions").json()
+            with receiver(environment, ledger) if ledger and serves else nullcontext():
+                cost = cost_of(words, environment)
             fal_cpu = cpu_so_far(fal.child.process.pid)
-        submissions = shown["submissions"] if isinstance(shown, dict) else shown
-        return _measured(mix, state, submissions, cpu, fal_cpu, ledger)
+            state = httpx.get(f"{fal.queue_url}/_emulator/state").json()
+            shown = httpx.get(f"{fal.queue_url}/_emulator/submissions", timeout=60).json()
+        return _measured(mix, state, shown["submissions"], cost, fal_cpu, ledger)
 
     def _manifest(self, rows: int) -> Path:
         path = self.folder / f"rows-{rows}.csv"
@@ -155,37 +163,26 @@ def emulator(mix: Mix, folder: Path) -> Iterator[EmulatedFal]:
         fal.stop()
 
 
-def cpu_of(command: Sequence[str], environment: dict[str, str]) -> float:
-    """Run it to its end; CPU seconds of it and of what it started. Raises where it fails."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-def cpu_so_far(pid: int) -> float:
-    """Of a running process, from /proc; 0 where there is none."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+@contextmanager
+def receiver(environment: dict[str, str], ledger: str) -> Iterator[None]:
+    """A `reelbatch serve` on this ledger; the environment learns where fal finds it."""
+    command = [sys.executable, "-m", "reelbatch.cli", "serve", "--port", "0", "--json"]
+    with subprocess.Popen(
+        [*command, "--ledger", ledger], env=environment, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        environment["REELBATCH_WEBHOOK_URL"] = json.loads(process.stdout.readline())["url"]
+        try:
+            yield
+        finally:
+            process.terminate()
 
 
 def _measured(
     mix: Mix,
     state: dict[str, Any],
     submissions: Sequence[dict[str, Any]],
-    cpu: float,
+    cost: Cost,
     fal_cpu: float,
     ledger: str | None,
 ) -> Round:
@@ -197,7 +194,8 @@ def _measured(
         wall=wall,
         beyond=wall - worked / mix.slots,
         calls_a_job=state["calls"].get("status", 0) / mix.jobs,
-        cpu=cpu,
+        cpu=cost.cpu_seconds,
+        megabytes=cost.megabytes,
         fal_cpu=fal_cpu,
         late=tuple(_late(ledger, ends)) if ledger else (),
         accepted=state["accepted"]["total"],

@@ -20,7 +20,7 @@ MIXES = {
     "2x1": Mix(jobs=20, slots=2, seconds=1.0),
     "400x5": Mix(jobs=2000, slots=400, seconds=5.0),
 }
-COLUMNS = ("wall s", "beyond s", "busy", "calls/job", "CPU s", "fal's CPU", "late p50", "p95")
+COLUMNS = ("wall s", "beyond s", "busy", "calls/job", "CPU s", "MB", "fal's CPU", "late p50", "p95")
 
 
 def figures(rounds: Sequence[Round]) -> list[float]:
@@ -30,7 +30,7 @@ def figures(rounds: Sequence[Round]) -> list[float]:
         return float(statistics.median(getattr(one, name) for one in rounds))
 
     late = sorted(seconds for one in rounds for seconds in one.late) or [float("nan")]
-    names = ("wall", "beyond", "busy", "calls_a_job", "cpu", "fal_cpu")
+    names = ("wall", "beyond", "busy", "calls_a_job", "cpu", "megabytes", "fal_cpu")
     return [
         *(median(name) for name in names),
         late[len(late) // 2],

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from reelbatch.fal.error_types import advice_of
+from reelbatch.ledger.parking import Parked
 from reelbatch.manifest.rows import Fault
 from reelbatch.money import as_text
 from reelbatch.run.plan import Plan
@@ -93,6 +94,8 @@ def say_totals(totals: Totals, out: TextIO) -> None:
         _say_doubts(totals, out)
     for cause in totals.unkept:
         print(f"  {cause.jobs} made, but not archived yet: {cause.message}", file=out)
+    if totals.parked and not totals.by_run:
+        _say_parked(totals.parked, out)
     if totals.stopped:
         detail = f" ({totals.stop_detail.rstrip('.')})" if totals.stop_detail else ""
         print(f"Stopped: {totals.stopped}{detail}. {ADVICE[totals.stopped]}", file=out)
@@ -100,6 +103,18 @@ def say_totals(totals: Totals, out: TextIO) -> None:
         print(f"{counts.remaining} not finished: run again to carry on.", file=out)
     if totals.results_until and (totals.by_run or totals.stopped):
         _say_until(totals.at_fal, totals.results_until, out)
+
+
+def _say_parked(parked: Parked, out: TextIO) -> None:
+    """Why nothing is bought now, and when fal is asked again."""
+    then = parked.until.astimezone()
+    when = f"at {then:%H:%M}" if parked.until > datetime.now(UTC) else "by the next submission"
+    detail = f" ({parked.detail.rstrip('.')})" if parked.detail else ""
+    print(
+        f"Parked: {parked.reason}{detail}, since {parked.since.astimezone():%Y-%m-%d %H:%M}; "
+        f"fal is asked again {when}, and once by every run that starts.",
+        file=out,
+    )
 
 
 def _say_until(count: int, until: datetime, out: TextIO) -> None:

@@ -29,7 +29,7 @@ def status(
     from reelbatch.errors import Refused
     from reelbatch.ledger import batches
     from reelbatch.money import as_text
-    from reelbatch.run.totals import read_totals
+    from reelbatch.run.totals import totals_without_run
 
     opened = ledger_to_read(ledger, emulated=emulated)
     if watch and batch is None:
@@ -38,12 +38,13 @@ def status(
         found = batch_named(opened, batch)
         if watch:
             watched(opened, found, every, stream(json))
-        totals = read_totals(opened, found)
+            found = batch_named(opened, batch)
+        totals = totals_without_run(opened, found)
         say_totals(totals, stream(json))
         if json:
             print_json(totals.as_json())
         raise typer.Exit(totals.exit_status)
-    found_all = [read_totals(opened, one) for one in batches.all_batches(opened)]
+    found_all = [totals_without_run(opened, one) for one in batches.all_batches(opened)]
     if json:
         print_json({"batches": [totals.as_json() for totals in found_all]})
         return
@@ -51,8 +52,9 @@ def status(
         typer.echo("No batch yet.")
     for totals in found_all:
         counts = totals.counts
+        stopped = f"{totals.stopped}, " if totals.stopped else ""
         typer.echo(
-            f"{totals.batch}: {counts.archived} of {counts.jobs} archived, "
+            f"{totals.batch}: {stopped}{counts.archived} of {counts.jobs} archived, "
             f"{counts.failed} failed, {counts.in_doubt} in doubt, "
             f"{counts.remaining} remaining, ${as_text(counts.spent_usd)}"
         )

@@ -10,12 +10,13 @@ from typing import Any
 
 from reelbatch.config import REHEARSAL
 from reelbatch.jobs import RowId
-from reelbatch.ledger import Ledger, reading
+from reelbatch.ledger import Ledger, parking, reading
 from reelbatch.ledger.batches import Batch
 from reelbatch.ledger.doubts import doubts_of
+from reelbatch.ledger.parking import Parked
 from reelbatch.ledger.reading import AtFal, Counts, FailedJob, Unkept
 from reelbatch.money import as_text
-from reelbatch.run.stopping import StopReason
+from reelbatch.run.stopping import MARKED, StopReason
 
 SHOWN_FAILURES = 20
 RESULTS_LIVE = timedelta(hours=1)
@@ -49,6 +50,8 @@ class Totals:
     """What may have been paid for submissions without an answer."""
     doubts_until: datetime | None = None
     """From when on the last of them can be settled."""
+    parked: Parked | None = None
+    """Why the account buys nothing now, where there is something left to buy."""
     by_run: bool = True
     """Whether a run stands behind this, or only a look."""
     rehearsal: bool = False
@@ -114,6 +117,7 @@ def read_totals(
         spent_usd=counts.spent_usd - (spent_before or Decimal(0)),
         doubted_usd=sum((doubt.reserved_usd for doubt in doubts), Decimal(0)),
         doubts_until=max((doubt.deadline_at for doubt in doubts), default=None),
+        parked=parking.parked(ledger, batch.account_id) if counts.pending else None,
         by_run=spent_before is not None,
         rehearsal=batch.queue_url == REHEARSAL,
         elapsed_seconds=elapsed_seconds,
@@ -122,3 +126,8 @@ def read_totals(
         unkept=reading.unkept(ledger, batch.id) if counts.completed else (),
         warnings=tuple(warnings),
     )
+
+
+def totals_without_run(ledger: Ledger, batch: Batch) -> Totals:
+    """The same for those who only look: what a person has ordered stops the batch."""
+    return read_totals(ledger, batch, stopped=MARKED[batch.mark] if batch.mark else None)

@@ -69,6 +69,10 @@ def test_a_pause_that_stays_ends_the_run_and_a_new_run_goes_on(world: World, boo
     stopped = running.finish()
     assert said(stopped) == (4, "paused", 2, 0, 4), stopped.text
     assert "reelbatch resume" in stopped.stderr
+    looked = world.command("status", "cats", "--json")
+    assert said(looked) == (4, "paused", 2, 0, 4), looked.text
+    assert "Say `reelbatch resume`" in looked.stderr
+    assert "cats: paused, 2 of 6 archived" in world.command("status").stdout
     assert said(world.run("cats.csv")) == (0, None, ROWS, 0, 0)
     assert (world.accepted, world.paid_twice) == (ROWS, 0)
 
@@ -83,6 +87,7 @@ def test_cancel_takes_what_is_queued_and_leaves_what_runs(world: World, book: Bo
     assert said(cancelled) == (4, "cancelled", 0, 3, 3), cancelled.text
     stopped = running.finish()
     assert said(stopped) == (4, "cancelled", 1, 3, 2), stopped.text
+    assert said(world.command("status", "cats", "--json")) == (4, "cancelled", 1, 3, 2)
     assert newest_run(world)["state_type"] == "CANCELLED"
     world.fal.set(concurrency=8, service_seconds=0.2)
     assert said(world.run("cats.csv")) == (0, None, ROWS, 0, 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.acceptance.conftest import World, cats
@@ -45,6 +47,9 @@ def test_an_account_that_is_still_locked_is_asked_once_by_each_run(world: World)
     world.fal.lock(reason="Terms of service.")
     world.write("cats.csv", cats(4))
     assert world.run("cats.csv").json["stopped"] == "locked"
+    looked = world.command("status", "cats").stdout
+    assert "Parked: locked (User is locked. Reason: Terms of service), since 20" in looked
+    assert re.search(r"asked again at \d\d:\d\d", looked), looked
     asked = world.fal.state()["calls"]["submit"]
     again = world.run("cats.csv")
     assert (again.code, again.json["stopped"], world.accepted) == (4, "locked", 0), again.text

@@ -20,6 +20,8 @@ from reelbatch.ledger.schema import accounts, batches, jobs, known_images
 from reelbatch.ledger.writing import insert_or
 
 Mark = Literal["pause", "cancel"]
+MARKED: Mapping[Mark, Literal["paused", "cancelled"]] = {"pause": "paused", "cancel": "cancelled"}
+"""What a mark stops the batch's runs with."""
 
 
 @dataclass(frozen=True, kw_only=True)

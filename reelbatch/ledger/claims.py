@@ -15,6 +15,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, exists, func, select
 
 from reelbatch.jobs import HELD, Arguments, State
 from reelbatch.ledger import bills, parking
+from reelbatch.ledger.batches import MARKED
 from reelbatch.ledger.engine import Ledger, now
 from reelbatch.ledger.posts import lock_account_of_job
 from reelbatch.ledger.schema import IN_FLIGHT_SQL, attempts, batches, jobs
@@ -139,8 +140,7 @@ def _not_claimable(job: RowMapping, at: datetime) -> Claim | None:
 
 
 def _marked(job: RowMapping) -> Stop | None:
-    reasons: dict[str, StopReason] = {"pause": "paused", "cancel": "cancelled"}
-    return Stop(reason=reasons[job["mark"]]) if job["mark"] else None
+    return Stop(reason=MARKED[job["mark"]]) if job["mark"] else None
 
 
 def _served(tx: Connection, job: RowMapping, at: datetime) -> Claim | None:

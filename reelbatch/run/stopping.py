@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from reelbatch.ledger.batches import Mark
-
 StopReason = Literal[
     "budget",
     "locked",
@@ -17,9 +15,6 @@ StopReason = Literal[
     "interrupted",
     "paused",
 ]
-
-MARKED: dict[Mark, StopReason] = {"pause": "paused", "cancel": "cancelled"}
-"""What a mark on a batch stops its runs with."""
 
 ADVICE: dict[StopReason, str] = {
     "budget": "Raise --budget (or --budget-per-day) and run again to make the rest.",

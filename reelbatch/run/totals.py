@@ -11,12 +11,12 @@ from typing import Any
 from reelbatch.config import REHEARSAL
 from reelbatch.jobs import RowId
 from reelbatch.ledger import Ledger, parking, reading
-from reelbatch.ledger.batches import Batch
+from reelbatch.ledger.batches import MARKED, Batch
 from reelbatch.ledger.doubts import doubts_of
 from reelbatch.ledger.parking import Parked
 from reelbatch.ledger.reading import AtFal, Counts, FailedJob, Unkept
 from reelbatch.money import as_text
-from reelbatch.run.stopping import MARKED, StopReason
+from reelbatch.run.stopping import StopReason
 
 SHOWN_FAILURES = 20
 RESULTS_LIVE = timedelta(hours=1)

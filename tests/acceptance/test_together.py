@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import closing
 from itertools import pairwise
 
@@ -10,6 +11,7 @@ import pytest
 from tests.acceptance.conftest import World, cats
 from tests.parts.book import Book
 from tests.parts.command import Finished
+from tests.parts.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -53,3 +55,44 @@ def test_the_budget_is_shared(world: World, limit: str) -> None:
         assert (done.code, done.json["stopped"]) == (4, "budget"), done.text
         assert (done.json["archived"], done.json["remaining"]) == (5, 3), done.text
     assert world.accepted == 5
+
+
+MANY = 300
+
+
+def test_a_small_batch_beside_a_large_one_gets_its_share_at_once(shared: World) -> None:
+    """It asks while the large one has every place; then it need not wait for the large one's end.
+
+    Once it is done the large one has every place again.
+    """
+    shared.write("large.csv", cats(MANY))
+    shared.write("small.csv", cats(ROWS).replace("A cat", "An urgent cat"))
+    shared.fal.set(concurrency=0, service_seconds=0.5)
+    large = shared.start("large.csv", "--max-in-flight=4")
+    with closing(Book(shared.ledger_url)) as book:
+        stand(book, "large", submitted=4, pending=MANY - 4)
+        small = shared.start("small.csv", "--max-in-flight=4")
+        wait_until(lambda: book.has_asked("small"), description="it asks", timeout_seconds=60)
+        shared.fal.set(concurrency=8)
+        stand(book, "small", archived=ROWS)
+        still_waiting = book.states_of("large")["pending"]
+        shared.fal.set(concurrency=0)
+        wait_until(
+            lambda: book.states_of("large")["submitted"] == 4,
+            description="the large one has every place again",
+            timeout_seconds=60,
+        )
+    done = small.finish()
+    large.interrupt()
+    assert (done.code, done.json["archived"]) == (0, ROWS), done.text
+    assert large.finish().code == 4
+    assert still_waiting > MANY / 2
+    assert shared.paid_twice == 0
+
+
+def stand(book: Book, batch: str, **states: int) -> None:
+    wait_until(
+        lambda: book.states_of(batch) == Counter(states),
+        description=f"{batch} stands at {states}",
+        timeout_seconds=90,
+    )

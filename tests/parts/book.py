@@ -36,6 +36,12 @@ class Book:
         with self.ledger.reading() as tx:
             return Counter(tx.execute(mine.where(batches.c.name == batch)).scalars())
 
+    def has_asked(self, batch: str) -> bool:
+        """Whether one of its claims found every place taken."""
+        asked = select(batches.c.asked_at).where(batches.c.name == batch)
+        with self.ledger.reading() as tx:
+            return tx.execute(asked).scalar() is not None
+
     def hashed(self) -> int:
         """How many videos are checked and about to be put."""
         with self.ledger.reading() as tx:

@@ -19,14 +19,16 @@ from reelbatch.run.totals import Totals
 
 def state_of(totals: Totals) -> State[Any]:
     """0 Completed; 3 Completed (`PartlyFailed`); 4 Failed (`Stopped`); Cancelled by a person."""
-    if handover := HANDOVER.get():
+    handover = HANDOVER.get()
+    if handover:
         handover.totals = totals
     message = summary(totals)
     if totals.exit_status == 0:
         return Completed(message=message)
     if totals.exit_status == 3:
         return Completed(name="PartlyFailed", message=message)
-    if totals.stopped in ("interrupted", "cancelled"):
+    by_ctrl_c = totals.stopped == "interrupted" and handover and handover.by_person
+    if by_ctrl_c or totals.stopped == "cancelled":
         return Cancelled(message=f"{message} Run again to carry on.")
     reason = f"{totals.stopped}: " if totals.stopped else ""
     return Failed(name="Stopped", message=f"{reason}{message} {_advice(totals)}")

@@ -95,7 +95,7 @@ def _listen(handover: Handover) -> None:
         _leave_at_the_next(loop)
         return
 
-    def heard() -> None:
+    def heard(number: signal.Signals) -> None:
         _leave_at_the_next(loop)
         print(
             "Stopping: no new submissions; what is on its way is written down. "
@@ -103,10 +103,10 @@ def _listen(handover: Handover) -> None:
             file=sys.stderr,
             flush=True,
         )
-        handover.interrupt()
+        handover.interrupt(by_person=number is signal.SIGINT)
 
     for number in SIGNALS:
-        loop.add_signal_handler(number, heard)
+        loop.add_signal_handler(number, heard, number)
 
 
 def _leave_at_the_next(loop: asyncio.AbstractEventLoop) -> None:

@@ -37,12 +37,14 @@ class Handover:
     totals: Totals | None = None
     refusal: ReelbatchError | None = None
     interrupted: bool = False
+    by_person: bool = False
+    """Whether it was a Ctrl-C: SIGTERM is a machine's word."""
     in_flow: Callable[[], None] | None = None
     """Called by the flow as it begins."""
 
-    def interrupt(self) -> None:
+    def interrupt(self, *, by_person: bool) -> None:
         """The first Ctrl-C or SIGTERM: no new claims, and go."""
-        self.interrupted = True
+        self.interrupted, self.by_person = True, by_person
         if self.run is not None:
             self.run.leave()
 

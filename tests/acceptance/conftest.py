@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from reelbatch.cli.emulated import EmulatedFal
@@ -99,6 +100,13 @@ class World:
     def paid_twice(self) -> int:
         """How many of them asked for the very same thing as an earlier one."""
         return int(self.fal.state()["accepted"]["duplicates"])
+
+    def newest_flow_run(self) -> dict[str, Any]:
+        """As Prefect shows it."""
+        api = self.command.environment["PREFECT_API_URL"]
+        wanted = {"sort": "START_TIME_DESC", "limit": 1}
+        (found,) = httpx.post(f"{api}/flow_runs/filter", json=wanted, trust_env=False).json()
+        return dict(found)
 
     def videos(self, batch: str = "cats") -> list[str]:
         """Every archived video, below the batch's folder."""

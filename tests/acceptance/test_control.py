@@ -88,7 +88,7 @@ def test_cancel_takes_what_is_queued_and_leaves_what_runs(world: World, book: Bo
     stopped = running.finish()
     assert said(stopped) == (4, "cancelled", 1, 3, 2), stopped.text
     assert said(world.command("status", "cats", "--json")) == (4, "cancelled", 1, 3, 2)
-    assert newest_run(world)["state_type"] == "CANCELLED"
+    assert world.newest_flow_run()["state_type"] == "CANCELLED"
     world.fal.set(concurrency=8, service_seconds=0.2)
     assert said(world.run("cats.csv")) == (0, None, ROWS, 0, 0)
     assert spent(world) - before == Decimal("1.20")
@@ -98,13 +98,6 @@ def test_cancel_takes_what_is_queued_and_leaves_what_runs(world: World, book: Bo
 def spent(world: World) -> Decimal:
     """On the emulator's books, for all tests so far."""
     return Decimal(world.fal.state()["account"]["spent_usd"])
-
-
-def newest_run(world: World) -> dict[str, Any]:
-    api = world.command.environment["PREFECT_API_URL"]
-    wanted = {"sort": "START_TIME_DESC", "limit": 1}
-    (found,) = httpx.post(f"{api}/flow_runs/filter", json=wanted, trust_env=False).json()
-    return dict(found)
 
 
 def test_a_second_run_joins_and_reports_the_same_totals(world: World, book: Book) -> None:

@@ -24,7 +24,11 @@ def until_accepted(world: World, count: int) -> None:
     wait_until(lambda: world.accepted >= count, description=description, timeout_seconds=60)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+IN_PREFECT = {signal.SIGINT: "Cancelled", signal.SIGTERM: "Stopped"}
+"""Cancelled is a person's word."""
+
+
+@pytest.mark.parametrize("number", IN_PREFECT)
 def test_the_first_signal_ends_the_run_and_the_next_run_carries_on(
     world: World, number: signal.Signals
 ) -> None:
@@ -38,6 +42,7 @@ def test_the_first_signal_ends_the_run_and_the_next_run_carries_on(
     assert "Run again to carry on" in stopped.stderr
     assert re.search(r"which keeps their results until \d\d:\d\d", stopped.stderr), stopped.text
     assert "Traceback" not in stopped.stderr
+    assert world.newest_flow_run()["state"]["name"] == IN_PREFECT[number]
     kept, paid = world.videos(), world.accepted
     assert stopped.json["archived"] == len(kept) < 8
     assert paid < 8

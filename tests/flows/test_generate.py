@@ -189,7 +189,7 @@ def test_those_who_join_keep_the_limits_and_enter_nothing() -> None:
 async def test_an_interruption_before_the_run_began_buys_nothing(
     run_flow: Run, handover: Handover, fal: Emulator
 ) -> None:
-    handover.interrupt()
+    handover.interrupt(by_person=True)
     state = await run_flow("tom,A cat,1")
     assert (state.name, state.is_cancelled()) == ("Cancelled", True)
     assert "Run again to carry on." in str(state.message)
@@ -239,7 +239,7 @@ def totals(stopped: Any = None, **counts: Any) -> Totals:
         (totals("archive", archived=3, completed=1), "FAILED", "Stopped", "1 to do"),
         (totals("failing", failed=3, pending=1), "FAILED", "Stopped", "--keep-going"),
         (totals("paused", archived=3, pending=1), "FAILED", "Stopped", "resume"),
-        (totals("interrupted", archived=3, pending=1), "CANCELLED", "Cancelled", "Run again"),
+        (totals("interrupted", archived=3, pending=1), "FAILED", "Stopped", "interrupted: 3 of 4"),
         (totals("cancelled", archived=3, cancelled=1), "CANCELLED", "Cancelled", "1 cancelled"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

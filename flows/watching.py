@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from time import monotonic
 from uuid import UUID
 
@@ -16,8 +17,12 @@ from reelbatch.run.obeying import obey
 from reelbatch.run.progress import Progress, look, tell
 from reelbatch.run.run import Run
 from reelbatch.run.unshaken import DRAIN_SECONDS
+from reelbatch.run.unwaited import in_thread
+from tasks.report import write_files
 
 BETWEEN_LOOKS_SECONDS = 2.0
+INDEX_WITHIN_SECONDS = 8.0
+"""Prefect kills a cancelled run after 30 s, and its POSTs may have taken 15 of them."""
 PATIENCE_SECONDS = 5.0
 """So long the end of a run waits for Prefect's page."""
 
@@ -44,6 +49,9 @@ async def at_work(run: Run) -> AsyncIterator[None]:
         task.add_done_callback(lambda ended: _end_with(run, ended))
     try:
         yield
+    except asyncio.CancelledError:
+        await _leave_an_index(run)
+        raise
     finally:
         for task in beside:
             task.cancel()
@@ -52,6 +60,13 @@ async def at_work(run: Run) -> AsyncIterator[None]:
         if isinstance(ending, Exception):
             raise ending
     await page.finish(await look(run, deque()))
+
+
+async def _leave_an_index(run: Run) -> None:
+    """Cancelled on Prefect's page, or evicted: nobody reports, but the archive has its index."""
+    with suppress(Exception):  # Nothing keeps a run that is told to go.
+        async with asyncio.timeout(INDEX_WITHIN_SECONDS):
+            await in_thread(partial(write_files, run))
 
 
 def _end_with(run: Run, ended: asyncio.Task[None]) -> None:

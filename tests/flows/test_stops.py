@@ -5,6 +5,7 @@ Either way the POSTs on the wire are answered first, and the next run carries on
 
 from __future__ import annotations
 
+import csv
 import signal
 import subprocess
 from collections import Counter
@@ -64,6 +65,12 @@ def states(deployed: Deployed, name: str) -> Counter[str]:
         return book.states_of(name)
 
 
+def index(deployed: Deployed, name: str) -> list[str]:
+    """What the batch's index says of each row."""
+    with (deployed.archive / name / "index.csv").open(encoding="utf-8-sig") as file:
+        return [row["status"] for row in csv.DictReader(file)]
+
+
 def test_a_cancellation_on_the_page_is_a_ctrl_c(deployed: Deployed, fal: Emulator) -> None:
     request = order(deployed, "cancelled")
     with in_the_middle(fal, "cancelled"):
@@ -74,6 +81,8 @@ def test_a_cancellation_on_the_page_is_a_ctrl_c(deployed: Deployed, fal: Emulato
         ended = deployed.end_of(run)
     assert ended["state_type"] == "CANCELLED", ended["state"]
     assert states(deployed, "cancelled") == {"submitted": ROWS}
+    assert index(deployed, "cancelled") == ["submitted"] * ROWS
+    assert (deployed.archive / "cancelled/batch.json").is_file()
     again = deployed.end_of(deployed.start(**request))
     assert again["state"]["name"] == "Completed", again["state"]
     assert set(accepted(fal, "cancelled").values()) == {1}

@@ -6,11 +6,9 @@ Each has a few seconds, runs beside the others, and stops none of them.
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal
 
 from reelbatch.errors import ReelbatchError
 from reelbatch.urls import without_queries
@@ -18,7 +16,6 @@ from reelbatch.urls import without_queries
 LIMIT_SECONDS = 10.0
 
 Verdict = Literal["ok", "warning", "bad", "skipped"]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,29 +72,3 @@ async def looked(name: str, look: Look) -> Check:
         found = bad(f"The check itself failed: {type(error).__name__}.", "Please report it.")
     message = without_queries(found.message)
     return Check(name=name, verdict=found.verdict, message=message, advice=found.advice)
-
-
-async def in_thread(work: Callable[[], T]) -> T:
-    """On a thread that nobody waits for: a place without answers must not hold up our end."""
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[T] = loop.create_future()
-
-    def tell(value: T | None, error: Exception | None) -> None:
-        if answer.done():
-            return
-        if error is not None:
-            answer.set_exception(error)
-        else:
-            answer.set_result(cast(T, value))
-
-    def run() -> None:
-        value, failure = None, None
-        try:
-            value = work()
-        except Exception as error:  # it is raised again where it is awaited
-            failure = error
-        with suppress(RuntimeError):  # the loop has ended without us
-            loop.call_soon_threadsafe(tell, value, failure)
-
-    threading.Thread(target=run, daemon=True).start()
-    return await answer

@@ -18,8 +18,9 @@ from reelbatch.archive.open import open_archive
 from reelbatch.config import Settings
 from reelbatch.errors import Refused
 from reelbatch.ledger.condition import schema_in_use
-from reelbatch.run.checkup.check import Found, bad, in_thread, ok, skipped, warning
+from reelbatch.run.checkup.check import Found, bad, ok, skipped, warning
 from reelbatch.run.passing import in_container, refuse_passing_places
+from reelbatch.run.unwaited import in_thread
 from reelbatch.urls import without_login
 
 PROBE = "probe.txt"

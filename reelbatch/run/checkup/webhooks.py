@@ -13,7 +13,8 @@ import httpx
 from reelbatch.config import Settings, is_loopback
 from reelbatch.fal.jwks import KeyRing
 from reelbatch.media.places import is_public, resolve_by_dns
-from reelbatch.run.checkup.check import Found, bad, in_thread, ok, skipped
+from reelbatch.run.checkup.check import Found, bad, ok, skipped
+from reelbatch.run.unwaited import in_thread
 from reelbatch.urls import without_query
 
 PATIENCE_SECONDS = 4.0

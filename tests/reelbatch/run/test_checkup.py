@@ -21,8 +21,9 @@ from reelbatch.fal.client import open_fal
 from reelbatch.ledger import open_ledger
 from reelbatch.run.checkup import keeping
 from reelbatch.run.checkup.at_fal import FalLooks
-from reelbatch.run.checkup.check import Check, Found, in_thread, looked, ok
+from reelbatch.run.checkup.check import Check, Found, looked, ok
 from reelbatch.run.checkup.everything import check_up
+from reelbatch.run.unwaited import in_thread
 from tests.parts.emulator import Emulator
 from tests.parts.s3_trouble import TroubledS3
 from tests.parts.small_disk import MB, mounted, needs_mount

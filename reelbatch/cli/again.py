@@ -25,6 +25,7 @@ from reelbatch.ledger.results import Good
 from reelbatch.media.download import Downloader
 from reelbatch.media.mp4 import check_video
 from reelbatch.money import as_text
+from reelbatch.run.choosing import failed_takes
 from reelbatch.run.entries import good_of
 from reelbatch.run.handover import Handover
 from reelbatch.run.opening import downloader_for
@@ -52,7 +53,7 @@ def retry_batch(
         batches.check_batch(
             batch, account_id=settings.account_id, place=batch.place, named_by_hand=True
         )
-        chosen = retrying.failed_jobs(at_hand.ledger, batch.id, request.where)
+        chosen = failed_takes(at_hand.ledger, batch.id, request.where)
         if not chosen:
             raise Refused(f"Nothing of {batch.name} failed that way; nothing was submitted.")
         confirm(_question(settings, at_hand.ledger, chosen), yes=yes or emulated)

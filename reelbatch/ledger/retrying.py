@@ -1,24 +1,21 @@
-"""Failed jobs, chosen by what failed or by their row, and put back in line."""
+"""Failed jobs, and how they are put back in line."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import RowMapping, select
 
-from reelbatch.errors import Refused
 from reelbatch.jobs import BatchId, JobId, State
 from reelbatch.ledger.engine import Ledger, now
 from reelbatch.ledger.entering import CHUNK, in_chunks
 from reelbatch.ledger.schema import jobs, rows
 
 
-def failed_jobs(ledger: Ledger, batch_id: BatchId, where: Sequence[str]) -> list[JobId]:
-    """Failed takes that count. `where` is `column=value`, of results, row or labels; all hold."""
-    wanted = [_condition(text) for text in where]
+def failed_jobs(ledger: Ledger, batch_id: BatchId) -> Sequence[RowMapping]:
+    """Failed takes that count, each with its row, in the manifest's order."""
     query = (
-        select(jobs, rows.c.labels)
+        select(jobs, rows.c.file, rows.c.line, rows.c.labels)
         .join(rows, (rows.c.batch_id == jobs.c.batch_id) & (rows.c.row_id == jobs.c.row_id))
         .where(
             jobs.c.batch_id == batch_id,
@@ -28,32 +25,7 @@ def failed_jobs(ledger: Ledger, batch_id: BatchId, where: Sequence[str]) -> list
         .order_by(jobs.c.position)
     )
     with ledger.reading() as tx:
-        found = tx.execute(query).mappings().all()
-    return [
-        JobId(job["id"])
-        for job in found
-        if all(_value(job, column) == value for column, value in wanted)
-    ]
-
-
-def _condition(text: str) -> tuple[str, str]:
-    column, equals, value = text.partition("=")
-    if not equals or not column.strip():
-        raise Refused(f"--where {text!r} is not column=value.", advice="For instance error=TYPE.")
-    return column.strip(), value.strip()
-
-
-def _value(job: RowMapping, column: str) -> str:
-    known: dict[str, Any] = {
-        **job["labels"],
-        **job["arguments"],
-        "id": job["row_id"],
-        "row_id": job["row_id"],
-        "take": job["take"],
-        "endpoint": job["endpoint_id"],
-        "error": job["error_type"],
-    }
-    return str(known.get(column, ""))
+        return tx.execute(query).mappings().all()
 
 
 def put_back(ledger: Ledger, job_ids: Sequence[JobId]) -> None:

@@ -1,18 +1,23 @@
-"""`--where column=value`: which rows of a manifest are meant. Several must all be true.
+"""`--where column=value`: which rows are meant, or which failed takes. Several must all be true.
 
-`*` stands for any text. What selects on results (`error=...`) is not decided here.
+`*` stands for any text.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from reelbatch.errors import Refused
 from reelbatch.manifest.columns import ALIASES
 from reelbatch.manifest.rows import Row
+
+T = TypeVar("T")
+Cells = Mapping[str, str]
+"""What is known of a row, by column."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,49 +43,44 @@ def parse_where(text: str) -> Where:
     return Where(column="id" if column == "row_id" else ALIASES.get(column, column), value=value)
 
 
-def matches(row: Row, wheres: Sequence[Where]) -> bool:
-    """Whether the row has every column asked for, each with the value asked for."""
-    return all(
-        text is not None and where.accepts(text)
-        for where in wheres
-        for text in [_cell(row, where.column)]
-    )
-
-
 def select(rows: Sequence[Row], wheres: Sequence[Where]) -> list[Row]:
     """The rows that match. Raises Refused for a column that no row has."""
+    return chosen(rows, wheres, cells_of)
+
+
+def chosen(found: Sequence[T], wheres: Sequence[Where], cells: Callable[[T], Cells]) -> list[T]:
+    """Whatever has every column asked for, with the value asked for.
+
+    Raises Refused for a column that none of them has.
+    """
     for where in wheres:
-        if rows and all(_cell(row, where.column) is None for row in rows):
-            raise _no_column(rows, where.column)
-    return [row for row in rows if matches(row, wheres)]
+        if found and not any(where.column in cells(one) for one in found):
+            raise _no_column({name for one in found for name in cells(one)}, where.column)
+    return [one for one in found if not wheres or matches(cells(one), wheres)]
 
 
-def _cell(row: Row, column: str) -> str | None:
-    """What a row has in a column; an argument left out is empty, an unknown label is None."""
-    match column:
-        case "id":
-            return row.row_id
-        case "endpoint":
-            return row.endpoint_id
-        case "image":
-            return row.image.source if row.image else ""
-        case "seed":
-            return "" if row.seed is None else str(row.seed)
-        case "takes" | "line" | "file":
-            return str(getattr(row, column))
-        case _ if column in row.labels:
-            return row.labels[column]
-        case _ if column in row.arguments:
-            return str(row.arguments[column])
-        case _:
-            return None
+def matches(cells: Cells, wheres: Sequence[Where]) -> bool:
+    return all(where.column in cells and where.accepts(cells[where.column]) for where in wheres)
 
 
-def _no_column(rows: Sequence[Row], column: str) -> Refused:
-    known = {"id", "endpoint", "image", "seed", "takes", "line", "file"}
-    known |= {name for row in rows for name in (*row.labels, *row.arguments)}
+def cells_of(row: Row) -> Cells:
+    """A row's own columns, and those of the manifest. What was left out is empty."""
+    return {
+        **{name: str(value) for name, value in row.arguments.items()},
+        **row.labels,
+        "id": row.row_id,
+        "endpoint": row.endpoint_id,
+        "image": row.image.source if row.image else "",
+        "seed": "" if row.seed is None else str(row.seed),
+        "takes": str(row.takes),
+        "line": str(row.line),
+        "file": row.file,
+    }
+
+
+def _no_column(known: set[str], column: str) -> Refused:
     close = difflib.get_close_matches(column, known, n=1)
-    return Refused(
-        f"No row has a column {column!r} to select by.",
-        advice=f"Did you mean {close[0]!r}?" if close else f"Use {', '.join(sorted(known))[:300]}.",
-    )
+    advice = f"Did you mean {close[0]!r}?" if close else f"Use {', '.join(sorted(known))[:300]}."
+    if column == "error":
+        advice = "`reelbatch retry BATCH --where error=TYPE` chooses among what failed."
+    return Refused(f"No row has a column {column!r} to select by.", advice=advice)

@@ -8,8 +8,9 @@ from decimal import Decimal
 import pytest
 
 from reelbatch.cli.again import settle_what_fal_holds
-from reelbatch.jobs import JobId, State
+from reelbatch.jobs import State
 from reelbatch.ledger import retrying
+from reelbatch.run.choosing import failed_takes
 from tests.parts.emulator import Emulator
 from tests.parts.waiting import async_wait_until
 from tests.tasks.conftest import Studio
@@ -108,10 +109,9 @@ async def test_a_list_that_does_not_answer_proves_no_loss(studio: Studio, fal: E
 async def retry(studio: Studio) -> dict[str, State]:
     """As `reelbatch retry` does: ask fal, and only then put back in line."""
     async with studio.open() as run:
-        failed = retrying.failed_jobs(studio.ledger, run.batch.id, [])
+        failed = failed_takes(studio.ledger, run.batch.id, [])
         unknown = await settle_what_fal_holds(run.settings, studio.ledger, failed)
-        again = [JobId(one) for one in failed if one not in unknown]
-        retrying.put_back(studio.ledger, again)
+        retrying.put_back(studio.ledger, [one for one in failed if one not in unknown])
     return await studio.make()
 
 

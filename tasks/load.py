@@ -66,7 +66,9 @@ def take_batch(
     """
     if plan is None:
         return _known_batch(request, ledger)
-    settings = _with_archive(plan, ledger)
+    asked, settings = plan.request.archive or plan.manifest.archive, plan.settings
+    if plan.batch:
+        settings = _with_archive(settings, plan.batch, asked, ledger)
     batch = open_the_batch(
         settings,
         ledger,
@@ -91,21 +93,28 @@ def _known_batch(request: GenerateRequest, ledger: Ledger) -> tuple[Batch, Setti
         batch, account_id=settings.account_id, place=batch.place, named_by_hand=True
     )
     settings = for_manifest(settings, {}, archive=None, budget_usd=batch.budget_usd)
-    return batch, settings.model_copy(update={"archive": batch.archive})
+    settings = _with_archive(settings, batch, request.archive, ledger)
+    batch = open_the_batch(
+        settings,
+        ledger,
+        batch.name,
+        place=batch.place,
+        named_by_hand=True,
+        budget_usd=batch.budget_usd,
+    )
+    return batch, settings
 
 
-def _with_archive(plan: Plan, ledger: Ledger) -> Settings:
+def _with_archive(settings: Settings, batch: Batch, asked: str | None, ledger: Ledger) -> Settings:
     """A rerun uses the batch's own archive; another one must be that archive, moved."""
-    batch, settings = plan.batch, plan.settings
-    if batch is None or settings.emulated:
+    if settings.emulated:
         return settings
-    asked = plan.request.archive or plan.manifest.archive
     if asked is None:
         return settings.model_copy(update={"archive": batch.archive})
     archive = open_archive(asked)
     if archive.uri != batch.archive and reading.counts(ledger, batch.id).archived:
         _refuse_strange_archive(archive, batch, ledger)
-    return settings
+    return settings.model_copy(update={"archive": asked})
 
 
 def _refuse_strange_archive(archive: Archive, batch: Batch, ledger: Ledger) -> None:

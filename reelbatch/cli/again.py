@@ -42,6 +42,13 @@ def retry_batch(
     request: GenerateRequest, flags: Mapping[str, Any], *, emulated: bool, yes: bool, as_json: bool
 ) -> Totals:
     """Choose, ask, run. Raises Refused where there is no such batch or nothing to retry."""
+    if request.in_doubt == "resubmit":
+        raise Refused(
+            "A retry is for what failed, not for what is in doubt; nothing was submitted.",
+            advice="`reelbatch run` with --in-doubt resubmit sends that again.",
+        )
+    if emulated:
+        request = request.model_copy(update={"archive": None})
     with session(request, flags, emulated=emulated) as at_hand:
         batch = batches.find_batch(at_hand.ledger, request.batch or "")
         if batch is None:
@@ -49,7 +56,7 @@ def retry_batch(
                 f"There is no batch named {request.batch!r} in {at_hand.ledger.url}.",
                 advice="`reelbatch status` lists those there are.",
             )
-        settings = at_hand.settings.model_copy(update={"archive": batch.archive})
+        settings = at_hand.settings
         batches.check_batch(
             batch, account_id=settings.account_id, place=batch.place, named_by_hand=True
         )

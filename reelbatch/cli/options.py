@@ -62,6 +62,14 @@ InDoubt = Annotated[
         help="Submissions without an answer: settle by evidence, hold, or send again.",
     ),
 ]
+InDoubtOfRetry = Annotated[
+    str,
+    typer.Option(
+        "--in-doubt",
+        metavar="auto|hold",
+        help="Submissions without an answer: settle by evidence, or hold.",
+    ),
+]
 SkipInvalid = Annotated[bool, typer.Option("--skip-invalid", help="Submit the sound rows only.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Treat warnings as errors.")]
 NoFetch = Annotated[bool, typer.Option("--no-fetch", help="Trust remote images unread.")]

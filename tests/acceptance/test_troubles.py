@@ -161,7 +161,10 @@ def test_a_retry_buys_what_failed_and_nothing_else(world: World) -> None:
     stopped = world.run("cats.csv", "--budget=0.40", "--max-in-flight=1")
     left = stopped.json
     assert (left["stopped"], left["failed"], left["archived"]) == ("budget", 1, 2), stopped.text
-    again = world.command("retry", "cats", "--yes", "--json")
+    resent = world.command("retry", "cats", "--yes", "--in-doubt=resubmit")
+    assert (resent.code, "not for what is in doubt" in resent.stderr) == (2, True), resent.text
+    limits = ["--budget-per-day=5", "--submit-rate=9", "--in-doubt=hold"]
+    again = world.command("retry", "cats", "--yes", "--json", *limits)
     assert (again.json["archived"], again.json["remaining"]) == (3, 7), again.text
     assert (again.json["spent_usd"], world.accepted) == ("0.20", 4)
 

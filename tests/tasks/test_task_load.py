@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 
@@ -103,3 +104,20 @@ async def test_another_accounts_batch_is_not_carried_on_by_its_name(studio: Stud
     HANDOVER.set(Handover(settings=elsewhere, ledger=studio.ledger))
     with pytest.raises(Refused, match="not at the fal configured now"):
         take_batch(None, GenerateRequest(batch="cats"), studio.ledger)
+
+
+async def test_a_batch_that_is_carried_on_follows_its_archive(studio: Studio) -> None:
+    """Its videos are not in another one; moved with them, it is that archive."""
+    studio.write(HEADER, TOM)
+    async with studio.open() as run:
+        await studio.produce(run)
+        write_files(run)
+    HANDOVER.set(Handover(settings=studio.settings_of({}), ledger=studio.ledger))
+    request = GenerateRequest(batch="cats", archive=str(studio.folder / "moved"))
+    with pytest.raises(Refused, match="began in the archive"):
+        take_batch(None, request, studio.ledger)
+    shutil.move(studio.archive, studio.folder / "moved")
+    _, settings = take_batch(None, request, studio.ledger)
+    batch, later = take_batch(None, GenerateRequest(batch="cats"), studio.ledger)
+    assert settings.archive == request.archive
+    assert batch.archive == later.archive == (studio.folder / "moved").as_uri()

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import (
     AliasChoices,
+    BeforeValidator,
     Field,
     SecretStr,
     ValidationError,
@@ -36,6 +37,22 @@ DOWNLOAD_CAP_BYTES = 200 * 1024 * 1024
 REHEARSAL = "emulated"
 """The identity of a fal that costs nothing."""
 
+MOST_IN_FLIGHT = 5000
+
+
+def _auto_or_number(value: object) -> object:
+    text = str(value).strip()
+    if text == "auto":
+        return text
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_IN_FLIGHT:
+        raise ValueError(f"must be auto, or a number from 1 to {MOST_IN_FLIGHT}")
+    return int(text)
+
+
+InFlight = Annotated[
+    Literal["auto"] | Annotated[int, Field(ge=1, le=MOST_IN_FLIGHT)],
+    BeforeValidator(_auto_or_number),
+]
 Positive = Annotated[float, Field(gt=0)]
 Dollars = Annotated[Decimal, Field(gt=0)]
 
@@ -58,7 +75,7 @@ class Settings(BaseSettings):
     account: str = "default"
     archive: str = "./archive"
     ledger: str = ""
-    max_in_flight: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    max_in_flight: InFlight = "auto"
     submit_rate: Positive | None = None
     budget: Dollars | None = None
     budget_per_day: Dollars | None = None
@@ -181,7 +198,7 @@ def read_settings(**flags: Any) -> Settings:
         # No variable may say that real money is a rehearsal.
         return Settings(**given).model_copy(update={"emulated": bool(flags.get("emulated"))})
     except ValidationError as error:
-        raise Refused(_faults(error), advice="See the README's table of settings.") from None
+        raise Refused(f"{_faults(error)}.", advice="See the README's table of settings.") from None
 
 
 def for_manifest(

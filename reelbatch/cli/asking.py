@@ -20,15 +20,14 @@ OPTIONS = {
 def request_of(**options: Any) -> GenerateRequest:
     """The request these options make; those that are None were not given. Raises Refused."""
     given = {name: value for name, value in options.items() if value is not None}
-    if isinstance(limit := given.get("max_in_flight"), str) and limit.isdecimal():
-        given["max_in_flight"] = int(limit)
     try:
         return GenerateRequest(**given)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
         name = str(fault["loc"][0])
         option = OPTIONS.get(name, "--" + name.replace("_", "-"))
-        raise Refused(f"{option}: {fault['msg']}.", advice="See `reelbatch run --help`.") from None
+        reason = fault["msg"].removeprefix("Value error, ")
+        raise Refused(f"{option}: {reason}.", advice="See `reelbatch run --help`.") from None
 
 
 def confirm(question: str, *, yes: bool) -> None:

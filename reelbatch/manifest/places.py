@@ -105,7 +105,7 @@ def _file(path: Path) -> bytes:
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise Unreadable(
-            f"There is no manifest {path}.",
+            f"There is no manifest {path}, looked for in {path.absolute().parent}.",
             error="missing",
             advice="Check the path; `reelbatch init --example` writes a first manifest.",
         ) from None

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from reelbatch.config import InFlight
+
 
 class GenerateRequest(BaseModel):
     """A manifest, and how to run it."""
@@ -62,7 +64,7 @@ class GenerateRequest(BaseModel):
     price_usd: Annotated[Decimal, Field(gt=0)] | None = Field(
         default=None, title="Price (USD)", description="Dollars a video; it beats fal's list."
     )
-    max_in_flight: Literal["auto"] | Annotated[int, Field(ge=1, le=5000)] | None = Field(
+    max_in_flight: InFlight | None = Field(
         default=None, title="Requests in flight", description="auto, or a number."
     )
     submit_rate: Annotated[float, Field(gt=0)] | None = Field(
@@ -155,7 +157,7 @@ class InboxRequest(BaseModel):
     price_usd: Annotated[Decimal, Field(gt=0)] | None = Field(
         default=None, title="Price (USD)", description="Dollars a video; it beats fal's list."
     )
-    max_in_flight: Literal["auto"] | Annotated[int, Field(ge=1, le=5000)] | None = Field(
+    max_in_flight: InFlight | None = Field(
         default=None, title="Requests in flight", description="auto, or a number."
     )
     collect: Literal["poll", "webhook"] | None = Field(

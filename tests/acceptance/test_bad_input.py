@@ -137,10 +137,15 @@ def test_a_column_nearly_known_is_a_warning_with_a_suggestion(typed: Typed, worl
     assert "did you mean 'seed'?" in done.text
 
 
-@pytest.mark.parametrize("named", ["folder", "nowhere.csv"])
-def test_what_is_no_manifest_is_refused(world: World, named: str) -> None:
+def test_a_folder_is_no_manifest(typed: Typed, world: World) -> None:
     (world.folder / "folder").mkdir()
-    refused(world.run(named), named, "nothing was submitted")
+    refused(typed("run", "folder", "--yes"), "folder is a directory", "nothing was submitted")
+
+
+def test_a_manifest_that_is_not_there_is_named_with_its_folder(world: World) -> None:
+    """As given, and where that leads: mostly somebody stands in another folder than he thinks."""
+    sentence = f"There is no manifest cats/nowhere.csv, looked for in {world.folder}/cats."
+    refused(world.run("cats/nowhere.csv"), sentence, "nothing was submitted")
 
 
 def test_no_key_is_refused(world: World) -> None:
@@ -199,6 +204,17 @@ def test_without_a_terminal_nobody_can_say_yes(world: World) -> None:
 def test_a_budget_that_is_none_is_refused(typed: Typed, world: World, budget: str) -> None:
     world.write("cats.csv", CATS)
     refused(typed("run", "cats.csv", "--yes", f"--budget={budget}"), "--budget: ")
+
+
+@pytest.mark.parametrize("window", ["0", "-1", "many", "5001"])
+def test_a_window_that_is_none_is_refused(typed: Typed, world: World, window: str) -> None:
+    world.write("cats.csv", CATS)
+    sentence = "must be auto, or a number from 1 to 5000"
+    option = f"--max-in-flight={window}"
+    refused(typed("run", "cats.csv", "--yes", option), f"--max-in-flight: {sentence}.")
+    refused(typed("pause", "cats", option), f"--max-in-flight: {sentence}.")
+    world.write("reelbatch.toml", f"max_in_flight = '{window}'")
+    refused(typed("run", "cats.csv", "--yes"), f"REELBATCH_MAX_IN_FLIGHT: {sentence}.")
 
 
 def test_a_ledger_that_was_lost_is_noticed_in_the_archive(world: World) -> None:

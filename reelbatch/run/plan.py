@@ -105,7 +105,10 @@ def make_plan(
     Raises Refused for a batch name or selection that cannot be; bad rows are faults of the plan.
     """
     if request.manifest is None:
-        raise Refused("No manifest was named.", advice="Say which file: reelbatch run MANIFEST.")
+        raise Refused(
+            "Neither a manifest nor a batch was named; nothing was submitted.",
+            advice="Say which manifest to run, or which batch to carry on.",
+        )
     known = batches.images_read_before(ledger) if ledger else {}
     manifest = load_manifest(
         request.manifest,

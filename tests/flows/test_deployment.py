@@ -167,3 +167,14 @@ def test_a_value_out_of_range_is_refused_before_there_is_a_run(deployed: Deploye
         order = {"parameters": {"request": {"manifest": "cats.csv", **wishes}}}
         answer = deployed.api.post(f"/deployments/{deployed.id}/create_flow_run", json=order)
         assert answer.status_code in (409, 422), answer.text
+
+
+def test_one_click_buys_nothing(deployed: Deployed) -> None:
+    """ "Quick run" sends no parameters; and the run itself refuses an empty form."""
+    known = deployed.api.get(f"/deployments/{deployed.id}").json()
+    assert known["parameter_openapi_schema"]["required"] == ["request"]
+    answer = deployed.api.post(f"/deployments/{deployed.id}/create_flow_run", json={})
+    assert (answer.status_code, "'request' is a required" in answer.text) == (409, True)
+    run = deployed.end_of(deployed.start())
+    assert run["state"]["name"] == "Refused", run["state"]
+    assert "Neither a manifest nor a batch was named" in run["state"]["message"]

@@ -154,5 +154,5 @@ def test_a_plan_writes_nothing(plan_of: MakePlan, ledger: Ledger, tmp_path: Path
 
 
 def test_without_a_manifest_there_is_nothing_to_plan(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="No manifest was named"):
+    with pytest.raises(Refused, match="Neither a manifest nor a batch"):
         make_plan(GenerateRequest(batch="cats"), read_settings(), None)

@@ -168,7 +168,8 @@ def _sum(totals: Totals) -> str:
     counts = totals.counts
     return (
         f"{counts.archived} of {counts.jobs} archived in {totals.archive}; "
-        f"${as_text(totals.spent_usd)} spent in this run, ${as_text(counts.spent_usd)} in all."
+        f"${as_text(totals.spent_usd)} spent since this run began, "
+        f"${as_text(counts.spent_usd)} in all."
     )
 
 
@@ -182,7 +183,7 @@ def bill(totals: Totals) -> str:
         "|---|---|",
         f"| archived | {counts.archived} of {counts.jobs} |",
         f"| of them copied from earlier batches, for nothing | {counts.reused} |",
-        f"| spent by this run | ${as_text(totals.spent_usd)} |",
+        f"| spent since this run began | ${as_text(totals.spent_usd)} |",
         f"| spent for the batch | ${as_text(counts.spent_usd)} |",
         f"| set aside for what is at fal or in doubt | ${as_text(counts.reserved_usd)} |",
         f"| videos, sidecars and index | `{totals.archive}/{totals.batch}/` |",

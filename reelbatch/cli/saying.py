@@ -129,7 +129,7 @@ def _say_until(count: int, until: datetime, out: TextIO) -> None:
 
 def _money(totals: Totals) -> str:
     batch = f"${as_text(totals.counts.spent_usd)} for the batch"
-    run = f"${as_text(totals.spent_usd)} spent in this run, " if totals.by_run else ""
+    run = f"${as_text(totals.spent_usd)} spent since this run began, " if totals.by_run else ""
     return f"{run}{batch}{' (a rehearsal: nothing was paid)' if totals.rehearsal else ''}"
 
 

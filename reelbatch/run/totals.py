@@ -38,7 +38,7 @@ class Totals:
     """None as well where the stop came when nothing was left to do."""
     stop_detail: str
     spent_usd: Decimal
-    """By this run; the batch's own sum is in `counts`."""
+    """Since the run began, whoever else was at work; the batch's own sum is in `counts`."""
     elapsed_seconds: float
     results_until: datetime | None = None
     """Until when, at least, fal keeps what we have not fetched and archived yet."""

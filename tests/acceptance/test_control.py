@@ -108,6 +108,7 @@ def test_a_second_run_joins_and_reports_the_same_totals(world: World, book: Book
     world.fal.set(concurrency=8)
     told = [one.finish() for one in (first, second)]
     assert [said(one) for one in told] == [(0, None, ROWS, 0, 0)] * 2
+    assert all("$1.20 spent since this run began, $1.20 for" in one.stderr for one in told)
     assert (world.accepted, len(world.videos())) == (ROWS, ROWS)
 
 

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from sqlalchemy import false
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection, false
 from sqlalchemy.exc import DBAPIError
 
 from reelbatch.errors import Refused
 from reelbatch.ledger import open_ledger_to_read
-from reelbatch.ledger.engine import Ledger, connect, reason_of
+from reelbatch.ledger.engine import Ledger, connect, now, reason_of
 from reelbatch.ledger.migrate import HEAD, PROGRAM
 from reelbatch.ledger.schema import ledgers
 
 
-def schema_in_use(url: str) -> str | None:
-    """Its schema, once it has taken a write that changes nothing; None where there is none yet.
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """A ledger that takes writes."""
+
+    schema: str
+    clock_ahead_seconds: float
+    """Its clock, by which everybody's parking, pace and deadlines go, before this machine's."""
+
+
+def condition_of(url: str) -> Condition | None:
+    """How it is, once it has taken a write that changes nothing; None where there is none yet.
 
     Raises Refused and Transient with the reason a run would give.
     """
@@ -25,6 +37,7 @@ def schema_in_use(url: str) -> str | None:
     try:
         with ledger.writing() as tx:
             tx.execute(ledgers.update().where(false()).values(program=PROGRAM))
+            return Condition(schema=HEAD, clock_ahead_seconds=_ahead(tx))
     except DBAPIError as error:
         raise Refused(
             f"The ledger {ledger.url} takes no writes: {reason_of(error)}.",
@@ -32,4 +45,10 @@ def schema_in_use(url: str) -> str | None:
         ) from error
     finally:
         ledger.close()
-    return HEAD
+
+
+def _ahead(tx: Connection) -> float:
+    """As if it had looked at its clock in the middle of our question."""
+    asked = datetime.now(UTC)
+    theirs, answered = now(tx), datetime.now(UTC)
+    return (theirs - asked).total_seconds() - (answered - asked).total_seconds() / 2

@@ -19,7 +19,7 @@ from reelbatch.errors import Refused, Transient
 from reelbatch.jobs import State
 from reelbatch.ledger import Ledger, engine, open_ledger, open_ledger_to_read
 from reelbatch.ledger.batches import all_batches
-from reelbatch.ledger.condition import schema_in_use
+from reelbatch.ledger.condition import condition_of
 from reelbatch.ledger.migrate import HEAD
 from reelbatch.ledger.places import file_system, refuse_network_file_system
 from reelbatch.ledger.posts import lock_account
@@ -229,10 +229,12 @@ def test_a_ledger_that_is_down_is_not_one_still_to_be_made(postgres: str, tmp_pa
 
 
 def test_the_schema_in_use_is_told_without_making_or_changing_it(new_ledger_url: str) -> None:
-    assert schema_in_use(new_ledger_url) is None
-    assert schema_in_use(new_ledger_url) is None, "the first look made none"
+    assert condition_of(new_ledger_url) is None
+    assert condition_of(new_ledger_url) is None, "the first look made none"
     open_ledger(new_ledger_url).close()
-    assert schema_in_use(new_ledger_url) == HEAD
+    found = condition_of(new_ledger_url)
+    assert found is not None
+    assert (found.schema, abs(found.clock_ahead_seconds) < 5) == (HEAD, True)
 
 
 def test_a_database_that_takes_no_writes_is_refused(postgres: str) -> None:
@@ -241,7 +243,7 @@ def test_a_database_that_takes_no_writes_is_refused(postgres: str) -> None:
     database = make_url(postgres).database
     _change(postgres, f"ALTER DATABASE {database} SET default_transaction_read_only = on")
     with pytest.raises(Refused, match="takes no writes: cannot execute UPDATE in a read-only"):
-        schema_in_use(postgres)
+        condition_of(postgres)
 
 
 def test_reading_sees_what_is_there(ledger: Ledger, ledger_url: str) -> None:

@@ -17,7 +17,7 @@ from reelbatch.archive.contract import SCRATCH, Archive, KeyTaken
 from reelbatch.archive.open import open_archive
 from reelbatch.config import Settings
 from reelbatch.errors import Refused
-from reelbatch.ledger.condition import schema_in_use
+from reelbatch.ledger.condition import Condition, condition_of
 from reelbatch.run.checkup.check import Found, bad, ok, skipped, warning
 from reelbatch.run.passing import in_container, refuse_passing_places
 from reelbatch.run.unwaited import in_thread
@@ -31,6 +31,7 @@ PATIENCE_SECONDS = 8.0
 """A live run holds the ledger for milliseconds; boto3 itself tries for longer than we wait."""
 
 MB = 1024 * 1024
+CLOCKS_AGREE_SECONDS = 5.0
 SCARCE_BYTES = 1024 * MB
 NOTHING_BYTES = 100 * MB
 
@@ -92,14 +93,25 @@ async def ledger(settings: Settings, patience_seconds: float = PATIENCE_SECONDS)
 
 def _ledger(url: str) -> Found:
     shown = without_login(url)
-    if schema := schema_in_use(url):
-        return ok(f"{shown} takes writes; its schema is {schema}.")
+    if found := condition_of(url):
+        return _in_use(f"{shown} takes writes; its schema is {found.schema}", found)
     if (path := _file_of(url)) and not os.access(_existing(path.parent), os.W_OK | os.X_OK):
         return bad(
             f"{shown} cannot be made: its folder may not be written to.",
             "Change the folder's mode, or set REELBATCH_LEDGER.",
         )
     return ok(f"{shown} is not there yet; the first run makes it.")
+
+
+def _in_use(words: str, found: Condition) -> Found:
+    seconds = found.clock_ahead_seconds
+    if abs(seconds) < CLOCKS_AGREE_SECONDS:
+        return ok(f"{words}.")
+    return warning(
+        f"{words}; its clock is {abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} "
+        "this machine's.",
+        "Set both by NTP: pace, parking and deadlines go by the ledger's clock.",
+    )
 
 
 async def disk(settings: Settings) -> Found:

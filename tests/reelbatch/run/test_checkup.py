@@ -12,13 +12,14 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from reelbatch.cli.emulated import EmulatedFal
 from reelbatch.cli.ports import free_port
 from reelbatch.config import Settings
 from reelbatch.errors import Refused
 from reelbatch.fal.client import open_fal
-from reelbatch.ledger import open_ledger
+from reelbatch.ledger import Ledger, open_ledger
 from reelbatch.run.checkup import keeping
 from reelbatch.run.checkup.at_fal import FalLooks
 from reelbatch.run.checkup.check import Check, Found, looked, ok
@@ -135,6 +136,34 @@ async def test_another_programs_database_is_no_ledger(settings: Settings, tmp_pa
         database.execute("CREATE TABLE songs (title TEXT)")
     found = await one(settings, "ledger")
     assert (found.verdict, "'songs'" in found.message) == ("bad", True), found
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(40, "40 s ahead of"), (-40, "40 s behind")])
+async def test_a_ledger_whose_clock_is_another_is_a_warning(
+    settings: Settings, postgres: str, seconds: int, said: str
+) -> None:
+    with closing(open_ledger(postgres)) as ledger:
+        shift_clock(ledger, seconds)
+    found = await keeping.ledger(settings.model_copy(update={"ledger": postgres}))
+    assert (found.verdict, f"its clock is {said} this machine's" in found.message) == (
+        "warning",
+        True,
+    ), found
+    assert "NTP" in found.advice
+
+
+def shift_clock(ledger: Ledger, seconds: int) -> None:
+    """For its database, whose next connections find this clock before Postgres's own."""
+    name = ledger.engine.url.database
+    statements = (
+        "CREATE SCHEMA wrong",
+        "CREATE FUNCTION wrong.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS "
+        f"$$ SELECT pg_catalog.clock_timestamp() + interval '{seconds} s' $$",
+        f"ALTER DATABASE {name} SET search_path = wrong, public, pg_catalog",
+    )
+    with ledger.writing() as tx:
+        for statement in statements:
+            tx.execute(text(statement))
 
 
 async def test_a_ledger_that_somebody_holds_is_told(settings: Settings, tmp_path: Path) -> None:

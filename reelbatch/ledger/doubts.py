@@ -87,7 +87,7 @@ def neighbours_of(ledger: Ledger, account_id: str, doubt: Doubt) -> dict[str, da
             attempts.c.id != doubt.attempt_id,
             attempts.c.request_id.is_not(None),
             attempts.c.claimed_at.between(doubt.claimed_at - NEAR, doubt.claimed_at + NEAR),
-            func.coalesce(attempts.c.started_at, attempts.c.completed_at).is_not(None),
+            attempts.c.completed_at.is_not(None),
             func.coalesce(attempts.c.error_type, "").not_in(("start_timeout", "client_cancelled")),
         )
     )

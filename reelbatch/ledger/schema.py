@@ -70,7 +70,6 @@ accounts = Table(
     _usd_total("day_usd"),
     _usd_total("reserved_usd"),
     _usd_total("spent_usd"),
-    Column("clock_offset_seconds", Float),
     Column("last_webhook_at", Instant),
 )
 
@@ -84,7 +83,6 @@ batches = Table(
     Column("named_by_hand", Boolean, nullable=False),
     Column("archive", Text, nullable=False),
     Column("budget_usd", Usd),
-    Column("manifest_sha256", Text),
     Column("roll", Integer, nullable=False, default=0),
     Column("roll_keys", JSON, nullable=False, default=list),
     Column("mark", Text),
@@ -143,8 +141,6 @@ jobs = Table(
     Column("completed_at", Instant),
     Column("reused_from", Text),
     Column("review", Text),
-    Column("review_note", Text),
-    Column("reviewed_at", Instant),
     Column("key", Text),
     Column("sha256", Text),
     Column("bytes", BigInteger),
@@ -179,8 +175,6 @@ attempts = Table(
     Column("status_url", Text),
     Column("response_url", Text),
     Column("cancel_url", Text),
-    Column("polled_at", Instant),
-    Column("started_at", Instant),
     Column("completed_at", Instant),
     Column("listed_at", Instant),
     Column("gone_since", Instant),
@@ -209,9 +203,6 @@ known_images = Table(
     metadata,
     Column("location", Text, primary_key=True),
     Column("sha256", Text, nullable=False),
-    Column("content_type", Text),
-    Column("width", Integer),
-    Column("height", Integer),
     Column("checked_at", Instant, nullable=False),
 )
 

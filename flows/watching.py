@@ -45,6 +45,8 @@ async def at_work(run: Run) -> AsyncIterator[None]:
         asyncio.create_task(page.work()),
         asyncio.create_task(_leave_after_draining(run)),
     ]
+    if not run.sweeps:
+        beside.append(asyncio.create_task(_tidy_up(run)))
     for task in beside:
         task.add_done_callback(lambda ended: _end_with(run, ended))
     try:
@@ -60,6 +62,12 @@ async def at_work(run: Run) -> AsyncIterator[None]:
         if isinstance(ending, Exception):
             raise ending
     await page.finish(await look(run, deque()))
+
+
+async def _tidy_up(run: Run) -> None:
+    """What a killed run has left half-written is of no use to anybody."""
+    with suppress(Exception):  # No video depends on it.
+        await in_thread(partial(run.archive.take_away_unfinished, run.batch.name))
 
 
 async def _leave_an_index(run: Run) -> None:

@@ -12,7 +12,7 @@ from typing import Protocol
 from reelbatch.errors import Permanent, ReelbatchError, Refused
 
 SCRATCH = ".reelbatch-doctor"
-"""Below it lies what a check-up tries out: all that may ever be taken away again."""
+"""Below it lies what a check-up tries out: the only keys that may ever be taken away again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +64,12 @@ class Archive(Protocol):
 
     def take_away_scratch(self, name: str) -> bool:
         """Remove a file below SCRATCH; False where that is not allowed, which is no harm."""
+
+    def take_away_unfinished(self, below: str) -> int:
+        """Remove what killed processes left half-written below this key an hour ago and more.
+
+        How many files that were; where a put is one step, as in S3, there are none.
+        """
 
     def probe(self) -> None:
         """Look whether it answers, and write nothing. Raises Transient or Permanent."""

@@ -10,7 +10,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,6 +28,8 @@ PASSING = frozenset(
     {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EINTR, errno.EMFILE}
     | {errno.ENFILE, errno.EBUSY}
 )
+PART = re.compile(r"\.[0-9a-f]{16}\.part")
+UNFINISHED_FOR_SECONDS = 3600.0
 
 
 class DirectoryArchive:
@@ -89,12 +93,32 @@ class DirectoryArchive:
             return False
         return True
 
+    def take_away_unfinished(self, below: str) -> int:
+        return sum(_is_taken_away(part) for part in _parts(self._path(below)))
+
     def probe(self) -> None:
         if reason := _why_not(self._root):
             raise Permanent(reason, advice=ADVICE, error="archive_refused")
 
     def _path(self, key: str) -> Path:
         return self._root / checked(key)
+
+
+def _parts(folder: Path) -> Iterator[Path]:
+    """Every file below it that has a temporary name of ours."""
+    for below, _, names in os.walk(folder):
+        yield from (Path(below, name) for name in names if PART.fullmatch(name))
+
+
+def _is_taken_away(part: Path) -> bool:
+    """Whether nobody has written it for an hour, and it is gone now."""
+    try:
+        if time.time() - part.stat().st_mtime < UNFINISHED_FOR_SECONDS:
+            return False
+        part.unlink()
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

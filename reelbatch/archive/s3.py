@@ -109,6 +109,9 @@ class S3Archive:
             return False
         return True
 
+    def take_away_unfinished(self, below: str) -> int:
+        return 0
+
     def probe(self) -> None:
         self.read("reelbatch-probe")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -30,6 +31,7 @@ from reelbatch.run.progress import Progress
 from reelbatch.run.request import GenerateRequest
 from reelbatch.run.totals import Totals
 from tests.parts.emulator import Emulator
+from tests.parts.waiting import wait_until
 
 NOT_DEPLOYED = "00000000-0000-4000-8000-000000000000"
 Run = Callable[..., Coroutine[Any, Any, State[Any]]]
@@ -98,6 +100,17 @@ async def test_a_run_tells_its_listeners_how_it_goes(run_flow: Run, handover: Ha
 async def test_a_run_from_the_command_line_has_a_name_too(run_flow: Run, prefect_api: str) -> None:
     await run_flow("tom,A cat,1", batch="by-hand")
     assert newest_run(prefect_api)["name"] == "by-hand: 1 row"
+
+
+async def test_the_next_run_takes_away_what_a_killed_one_left_half_written(
+    run_flow: Run, tmp_path: Path
+) -> None:
+    part = tmp_path / f"archive/cats/tom/.{'0a' * 8}.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"half a video")
+    os.utime(part, (0, 0))
+    await run_flow("tom,A cat,1")
+    wait_until(lambda: not part.exists(), description="it is gone")
 
 
 async def test_the_same_run_again_pays_nothing(run_flow: Run, fal: Emulator) -> None:

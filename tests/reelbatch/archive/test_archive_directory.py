@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,28 @@ def test_a_process_killed_while_it_writes_leaves_no_half_video(tmp_path: Path) -
     again = open_archive(archive)
     assert again.read(KEY) is None
     assert not again.put_once(KEY, VIDEO, sha256=SHA256, content_type="video/mp4").already
+
+
+def test_what_a_killed_process_left_is_taken_away_an_hour_later(
+    folder: Archive, tmp_path: Path
+) -> None:
+    """And nothing younger, for somebody may be writing it; nothing of others."""
+    mine = f"archive/cats/row-1/.{'0a' * 8}.part"
+    others = ["archive/cats/row-1/holiday.part", f"archive/dogs/.{'0b' * 8}.part"]
+    for name in (mine, *others):
+        _make(tmp_path / name, age_seconds=3700)
+    _make(tmp_path / f"archive/cats/row-1/.{'0c' * 8}.part", age_seconds=3500)
+    before = _files(tmp_path)
+    assert (folder.take_away_unfinished("cats"), folder.take_away_unfinished("cats")) == (1, 0)
+    assert set(before) - set(_files(tmp_path)) == {Path(mine).name}
+    assert folder.take_away_unfinished("nowhere") == 0
+
+
+def _make(path: Path, *, age_seconds: float) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"half a video")
+    then = time.time() - age_seconds
+    os.utime(path, (then, then))
 
 
 def test_a_directory_under_the_key_is_a_taken_key(folder: Archive) -> None:

@@ -13,6 +13,12 @@ BatchArgument = Annotated[str, typer.Argument(metavar="BATCH", help="The batch's
 Archive = Annotated[
     str | None, typer.Option(help="s3://bucket/prefix, or a directory.", show_default="./archive")
 ]
+MovedArchive = Annotated[
+    str | None,
+    typer.Option(
+        "--archive", help="Where the batch's archive is now.", show_default="the batch's own"
+    ),
+]
 LedgerUrl = Annotated[
     str | None,
     typer.Option(

@@ -9,7 +9,7 @@ from reelbatch.cli import options as o
 
 def retry(
     batch: o.BatchArgument,
-    archive: o.Archive = None,
+    archive: o.MovedArchive = None,
     ledger: o.LedgerUrl = None,
     where: o.Where = None,
     budget: o.Budget = None,

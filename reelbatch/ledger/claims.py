@@ -242,6 +242,7 @@ _ASKING = select(batches.c.id).where(
     batches.c.account_id == bindparam("account_id"),
     batches.c.id != bindparam("batch_id"),
     batches.c.asked_at > bindparam("lately"),
+    batches.c.mark.is_(None),
     exists().where(
         jobs.c.batch_id == batches.c.id,
         jobs.c.state == State.PENDING,

@@ -230,6 +230,17 @@ def test_a_batch_that_asks_no_more_leaves_its_share(ledger: Ledger) -> None:
     claimed(ledger, large[2], terms(window=2))
 
 
+def test_a_batch_that_is_paused_leaves_its_share(ledger: Ledger) -> None:
+    large = pending(ledger, 4)
+    (small,) = pending(ledger, name="dogs")
+    held = [submitted(ledger, job_id) for job_id in large[:2]]
+    assert claim(ledger, small, {}, terms(window=2)) == Wait(reason="window")
+    settle_good(ledger, held[0], good(), PRICE)
+    assert claim(ledger, large[2], {}, terms(window=2)) == Wait(reason="share")
+    set_mark(ledger, batch_named(ledger, "dogs").id, "pause")
+    claimed(ledger, large[2], terms(window=2))
+
+
 @pytest.mark.parametrize(("mark", "reason"), [("pause", "paused"), ("cancel", "cancelled")])
 def test_a_mark_on_the_batch_stops_its_claims(ledger: Ledger, mark: str, reason: str) -> None:
     """Every process at work on it obeys; lifting the mark lets them go on."""

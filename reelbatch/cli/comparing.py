@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TextIO
 
 from reelbatch.cli.finding import batch_named
@@ -11,6 +12,7 @@ from reelbatch.errors import Refused
 from reelbatch.fal.client import open_fal
 from reelbatch.ledger import Ledger, open_ledger
 from reelbatch.ledger.batches import Batch
+from reelbatch.ledger.unknown_calls import UnknownCall
 from reelbatch.money import as_text
 from reelbatch.run.opening import check_key
 from reelbatch.run.reconciling import Reconciled
@@ -47,7 +49,13 @@ def say_reconciled(found: Reconciled, out: TextIO) -> None:
     """A few lines: what agrees, what is left over, and what to do about it."""
     if found.since is None:
         print(f"{found.batch}: nothing was ever sent.", file=out)
-        return
+    else:
+        _say_compared(found, out)
+    if found.unknown_calls:
+        _say_unknown(found.unknown_calls, out)
+
+
+def _say_compared(found: Reconciled, out: TextIO) -> None:
     books = found.books
     print(f"{found.batch}: fal's records since {found.since:%Y-%m-%d %H:%M} UTC", file=out)
     print(f"  held    {books.held} requests, ${as_text(books.held_usd)} booked", file=out)
@@ -60,6 +68,29 @@ def say_reconciled(found: Reconciled, out: TextIO) -> None:
     for stray in found.strays[:SHOWN]:
         print(f"  stray   {stray.request_id}, a request of job {stray.job_id}", file=out)
     print(_verdict(found), file=out)
+
+
+def _say_unknown(calls: Sequence[UnknownCall], out: TextIO) -> None:
+    """They cannot be put down to a batch: something to know of, whatever is being compared."""
+    n = len(calls)
+    print(
+        f"warning: webhooks came for {n} request{'s' if n > 1 else ''} that this ledger never "
+        "sent: fal ran them for another ledger, perhaps another machine's, or its restored copy. "
+        "Look there; nothing here waits for them.",
+        file=out,
+    )
+    for call in calls[:SHOWN]:
+        print(
+            f"  unknown {call.request_id}, {call.status}, heard of {_times(call.times)}, last "
+            f"{call.last_heard_at:%Y-%m-%d %H:%M} UTC, for fal's user {call.user_id}",
+            file=out,
+        )
+    if n > SHOWN:
+        print(f"  ... and {n - SHOWN} more: --json has them", file=out)
+
+
+def _times(n: int) -> str:
+    return "once" if n == 1 else f"{n} times"
 
 
 def _unlisted(n: int) -> str:

@@ -50,6 +50,7 @@ class WebhookCall:
     """
 
     request_id: str
+    user_id: str
     ok: bool
     payload: Mapping[str, Any] | None
 
@@ -100,4 +101,9 @@ def read_call(call: Signed, body: bytes) -> WebhookCall:
     payload = content.get("payload")
     ok = content.get("status") == "OK"
     good = ok and isinstance(payload, dict)
-    return WebhookCall(request_id=call.request_id, ok=ok, payload=payload if good else None)
+    return WebhookCall(
+        request_id=call.request_id,
+        user_id=call.user_id,
+        ok=ok,
+        payload=payload if good else None,
+    )

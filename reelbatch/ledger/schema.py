@@ -218,6 +218,17 @@ strays = Table(
     Index("strays_of_batch", "batch_id"),
 )
 
+unknown_calls = Table(
+    "unknown_calls",
+    metadata,
+    Column("request_id", Text, primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("first_heard_at", Instant, nullable=False),
+    Column("last_heard_at", Instant, nullable=False),
+)
+
 money_events = Table(
     "money_events",
     metadata,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -25,6 +25,7 @@ from reelbatch.ledger.batches import Batch
 from reelbatch.ledger.doubts import doubts_of
 from reelbatch.ledger.reconciling import Books, Sent
 from reelbatch.ledger.strays import Stray
+from reelbatch.ledger.unknown_calls import UnknownCall, calls_nobody_knows
 from reelbatch.money import as_text
 from reelbatch.run.entries import good_of, handle_of
 from reelbatch.run.evidence import covers
@@ -53,6 +54,8 @@ class Reconciled:
     unknown: int
     """Requests of the account that nobody here holds and whose input is not ours or not shown."""
     bill_read: bool
+    unknown_calls: Sequence[UnknownCall]
+    """Webhooks about requests that this ledger never sent; of no batch, so left over of none."""
 
     @property
     def left_over(self) -> bool:
@@ -70,7 +73,13 @@ class Reconciled:
             "unbilled": books.unbilled if self.bill_read else None,
             "held_usd": as_text(books.held_usd),
             "billed_usd": as_text(books.billed_usd) if self.bill_read else None,
+            "unknown_calls": [_as_json(call) for call in self.unknown_calls],
         }
+
+
+def _as_json(call: UnknownCall) -> dict[str, Any]:
+    times = {"first_heard_at", "last_heard_at"}
+    return {k: v.isoformat() if k in times else v for k, v in asdict(call).items()}
 
 
 async def reconcile(
@@ -101,6 +110,7 @@ async def reconcile(
         made=len(made),
         unknown=unknown,
         bill_read=bill_read,
+        unknown_calls=calls_nobody_knows(ledger),
     )
 
 

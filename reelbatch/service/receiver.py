@@ -31,6 +31,7 @@ from reelbatch.fal.webhook import (
     signed,
 )
 from reelbatch.ledger import Ledger, webhooks
+from reelbatch.ledger.unknown_calls import note_unknown
 from reelbatch.ledger.webhooks import HandleOf, Heard
 from reelbatch.run.settling import settle
 from reelbatch.service.fetching import Fetcher
@@ -87,10 +88,8 @@ class Receiver:
         except Transient as error:
             log.warning("a call could not be written down, fal will come again: %s", error)
             return said(503, "come again")
-        if heard is None:
-            log.warning("a call for request %s has a token we never gave", call.request_id)
-            return said(404, "not known")
-        return said(200, "ok")
+        # That we do not know a request is no reason for fal to come again.
+        return said(200, "ok" if heard else "not known")
 
     async def _verified(self, request: Request, body: bytes) -> WebhookCall:
         call = signed(request.headers, now=self._clock())
@@ -107,7 +106,10 @@ class Receiver:
         heard = await self.book(
             webhooks.heard, self.ledger, token, call.request_id, self._handle_of
         )
-        if heard is None or heard.outcome == "good":
+        if heard is None:
+            await self._note(call)
+            return None
+        if heard.outcome == "good":
             return heard
         output = ENDPOINTS[heard.endpoint_id].output
         answer = good_result(call.payload, output) if call.payload else None
@@ -116,6 +118,12 @@ class Receiver:
         elif self._fetcher is not None and heard.outcome != "failed":
             self._fetcher.fetch(heard)
         return heard
+
+    async def _note(self, call: WebhookCall) -> None:
+        log.warning("a call for request %s has a token we never gave", call.request_id)
+        status = "OK" if call.ok else "ERROR"
+        about = {"user_id": call.user_id, "status": status}
+        await self.book(note_unknown, self.ledger, call.request_id, **about)
 
     async def book(self, write: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()

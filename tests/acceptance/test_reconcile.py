@@ -9,15 +9,19 @@ from typing import Any
 import httpx
 
 from tests.acceptance.conftest import World, cats
+from tests.acceptance.test_receivers import answered_well
+from tests.acceptance.test_webhooks import serve
+from tests.parts.waiting import wait_until
 
-KEYS = {"batch", "held", "fal", "strays", "unbilled", "held_usd", "billed_usd"}
+KEYS = {"batch", "held", "fal", "strays", "unbilled", "held_usd", "billed_usd", "unknown_calls"}
 
 
-def sent_by_somebody_else(world: World, body: dict[str, Any]) -> str:
+def sent_by_somebody_else(world: World, body: dict[str, Any], **query: str) -> str:
     """One more paid request, of which our ledger knows nothing; returns its id."""
     environment = world.fal.environment
     answer = httpx.post(
         f"{world.fal.queue_url}/fal-ai/ovi",
+        params=query,
         json=body,
         headers={"Authorization": f"Key {environment['FAL_KEY']}"},
     )
@@ -37,6 +41,7 @@ def test_a_batch_that_agrees_has_nothing_left_over(world: World) -> None:
     assert (found.code, set(found.json)) == (0, KEYS), found.text
     assert (found.json["held"], found.json["fal"], found.json["strays"]) == (2, 2, 0)
     assert (found.json["held_usd"], found.json["billed_usd"]) == ("0.40", "0.40")
+    assert found.json["unknown_calls"] == []
     assert "Nothing is left over" in found.stderr
 
 
@@ -56,6 +61,25 @@ def test_a_stray_is_told_and_brought_home(world: World) -> None:
     assert (again.code, again.json["spent_usd"], world.accepted) == (0, "0.20", 4), again.text
     after = world.command("reconcile", "cats", "--json")
     assert (after.code, after.json["held_usd"], after.json["billed_usd"]) == (0, "0.60", "0.60")
+
+
+def test_a_webhook_for_another_ledgers_request_is_told_and_is_nothing_of_this_batch(
+    world: World,
+) -> None:
+    made(world, count=1)
+    world.command.environment["REELBATCH_WEBHOOK_JWKS_URL"] = world.fal.jwks_url
+    receiver, _ = serve(world)
+    address = f"{receiver}/webhooks/fal/hush-another-ledgers-token"
+    unknown = sent_by_somebody_else(world, {"prompt": "a dog of theirs"}, fal_webhook=address)
+    wait_until(lambda: answered_well(receiver) == 1, description="fal has called")
+    found = world.command("reconcile", "cats", "--json")
+    assert (found.code, found.json["strays"]) == (0, 0), found.text
+    (call,) = found.json["unknown_calls"]
+    assert (call["request_id"], call["status"], call["times"]) == (unknown, "OK", 1)
+    assert "webhooks came for 1 request that this ledger never sent" in found.stderr
+    assert f"unknown {unknown}, OK, heard of once" in found.stderr
+    assert "Nothing is left over" in found.stderr
+    assert "hush" not in found.text
 
 
 def test_an_answer_that_was_lost_is_brought_home_by_hand(world: World) -> None:

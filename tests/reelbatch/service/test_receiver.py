@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from reelbatch.jobs import State
 from reelbatch.ledger import Ledger
 from reelbatch.ledger.answers import accepted, doubted
 from reelbatch.ledger.results import Ending, settle_failed
+from reelbatch.ledger.schema import metadata
 from reelbatch.ledger.strays import stragglers_of
+from reelbatch.ledger.unknown_calls import calls_nobody_knows
 from tests.contracts.ledger_parts import (
     CRASHED,
     PRICE,
@@ -141,10 +146,80 @@ async def test_what_carries_no_video_is_left_to_be_fetched(
     assert (state(ledger, job_id), account(ledger)["spent_usd"]) == (State.SUBMITTED, Decimal(0))
 
 
-async def test_a_token_we_never_gave_is_not_known(ledger: Ledger, door: Door) -> None:
-    job_id, _, request_id = on_its_way(ledger)
-    assert (await door.call("guessed", request_id)).status_code == 404
+async def test_a_request_we_never_sent_is_noted_and_fal_need_not_come_again(
+    ledger: Ledger, door: Door
+) -> None:
+    """Another ledger's, say: its token is kept nowhere."""
+    job_id, _, _ = on_its_way(ledger)
+    await door.call("anothers-token", "r-unknown")
+    answer = await door.call("anothers-token", "r-unknown", status="ERROR")
+    assert (answer.status_code, answer.json()) == (200, {"status": "not known"})
+    (call,) = calls_nobody_knows(ledger)
+    assert (call.request_id, call.user_id) == ("r-unknown", "user_1")
+    assert (call.status, call.times) == ("ERROR", 2)
+    assert "anothers-token" not in repr(everything_in(ledger))
     assert state(ledger, job_id) is State.SUBMITTED
+
+
+def everything_in(ledger: Ledger) -> dict[str, list[Any]]:
+    """Every table, but for when an account last heard a webhook."""
+    with ledger.reading() as tx:
+        return {
+            table.name: sorted(
+                repr([value for name, value in row.items() if name != "last_webhook_at"])
+                for row in tx.execute(table.select()).mappings()
+            )
+            for table in metadata.sorted_tables
+        }
+
+
+async def test_the_very_call_played_back_later_changes_nothing(ledger: Ledger, door: Door) -> None:
+    """Somebody on the way has kept it, signature and all."""
+    (job_id,) = pending(ledger)
+    token = claimed(ledger, job_id).token
+    body = spoken("r-1")
+    headers = door.signer.headers("r-1", body)
+
+    async def call(token: str) -> int:
+        path = f"/webhooks/fal/{token}"
+        return (await door.http.post(path, content=body, headers=headers)).status_code
+
+    assert await call(token) == 200
+    before = everything_in(ledger)
+    assert [await call(token) for _ in range(3)] == [200] * 3
+    assert everything_in(ledger) == before
+
+
+async def test_forged_calls_never_reach_the_database(ledger: Ledger, door: Door) -> None:
+    """Anybody can send them, as many as he likes."""
+    _, token, request_id = on_its_way(ledger)
+    body = spoken(request_id)
+    signed = door.signer.headers(request_id, body)
+    forged: list[dict[str, Any]] = [
+        {"content": body, "headers": signed | {"X-Fal-Webhook-Signature": "00" * 64}},
+        {"content": body + b" ", "headers": signed},
+        {"content": body, "headers": door.signer.headers(request_id, body, age=400)},
+        {"content": body},
+    ]
+    with statements_of(ledger) as statements:
+        calls = [door.http.post(f"/webhooks/fal/{token}", **one) for one in forged * 50]
+        assert {answer.status_code for answer in await asyncio.gather(*calls)} == {401}
+        assert statements == []
+        await door.call(token, request_id)
+        assert statements, "we would have seen them"
+
+
+@contextmanager
+def statements_of(ledger: Ledger) -> Iterator[list[str]]:
+    """What the database is asked meanwhile."""
+    heard: list[str] = []
+
+    def hear(*said: Any) -> None:
+        heard.append(said[2])
+
+    event.listen(ledger.engine, "before_cursor_execute", hear)
+    yield heard
+    event.remove(ledger.engine, "before_cursor_execute", hear)
 
 
 async def test_a_forged_call_changes_nothing(ledger: Ledger, door: Door) -> None:
@@ -178,12 +253,12 @@ async def test_a_body_over_the_cap_is_not_read(ledger: Ledger, door: Door) -> No
 async def test_health_and_figures_tell_the_truth(ledger: Ledger, door: Door) -> None:
     _, token, request_id = on_its_way(ledger)
     await door.call(token, request_id)
-    await door.call("guessed", request_id)
+    await door.http.post(f"/webhooks/fal/{token}", content=spoken(request_id))
     assert (await door.http.get("/healthz")).json() == {"status": "ok"}
     shown = (await door.http.get("/metrics")).text
     assert 'reelbatch_jobs{state="completed"} 1.0' in shown
     assert 'reelbatch_attempts{outcome="good"} 1.0' in shown
     assert 'reelbatch_usd{kind="spent"} 0.2' in shown
     assert 'reelbatch_webhooks_total{status="200"} 1.0' in shown
-    assert 'reelbatch_webhooks_total{status="404"} 1.0' in shown
+    assert 'reelbatch_webhooks_total{status="401"} 1.0' in shown
     assert "reelbatch_seconds_since_webhook " in shown

@@ -229,3 +229,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("request_id"),
     )
     op.create_index("strays_of_batch", "strays", ["batch_id"], unique=False)
+    op.create_table(
+        "unknown_calls",
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("status", sa.Text(), nullable=False),
+        sa.Column("times", sa.Integer(), nullable=False),
+        sa.Column("first_heard_at", Instant(timezone=True), nullable=False),
+        sa.Column("last_heard_at", Instant(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("request_id"),
+    )

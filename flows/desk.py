@@ -12,6 +12,7 @@ from flows.joining import refuse_joining
 from reelbatch.config import Settings, read_settings
 from reelbatch.jobs import JobId, RowId
 from reelbatch.ledger import Ledger, open_ledger
+from reelbatch.logs import open_log
 from reelbatch.run.handover import HANDOVER
 from reelbatch.run.passing import in_container, refuse_passing_places
 from reelbatch.run.plan import Plan
@@ -60,6 +61,7 @@ def at_desk(request: GenerateRequest) -> Iterator[Desk]:
         )
         return
     settings = read_settings(**request.settings_flags())
+    open_log(settings.log_level)
     passes = deployment.id is not None or in_container()
     if passes and not settings.ledger:
         refuse_passing_places(settings)

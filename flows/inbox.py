@@ -15,7 +15,7 @@ from prefect.client.schemas.objects import State
 
 from flows.desk import Desk, at_desk
 from flows.generate import generate
-from flows.outcome import refused, state_of_inbox, summary
+from flows.outcome import refused, state_of_inbox
 from reelbatch.archive.inbox import Inbox, open_inbox
 from reelbatch.errors import ReelbatchError
 from reelbatch.run.handover import HANDOVER, Handover
@@ -56,4 +56,4 @@ async def _taken(desk: Desk, request: InboxRequest, box: Inbox, arrival: Arrival
     state = await generate(request.for_batch(arrival.batch, place), return_state=True)
     if handover.totals is None:
         raise handover.refusal or ReelbatchError(f"{state.message}")
-    return await file_away(box, arrival, handover.totals, summary(handover.totals))
+    return await file_away(box, arrival, handover.totals)

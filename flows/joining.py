@@ -73,7 +73,7 @@ async def _start(run: Run, n: int) -> FlowRun | None:
             again = f"{flow_run.id}-{n}-{flow_run.run_count}"
             started = await _run_of_this_deployment(run, again)
     except Exception as error:  # The money path does not need Prefect to live.
-        run.warnings.append(f"Worker {n + 1} was not started: {type(error).__name__}: {error}")
+        run.warn(f"Worker {n + 1} was not started: {type(error).__name__}: {error}")
         return None
     return started
 

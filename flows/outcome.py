@@ -9,7 +9,6 @@ from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Failed
 
 from reelbatch.errors import ReelbatchError
-from reelbatch.money import as_text
 from reelbatch.run.handover import HANDOVER
 from reelbatch.run.stopping import ADVICE
 from reelbatch.run.swept import Swept
@@ -22,7 +21,7 @@ def state_of(totals: Totals) -> State[Any]:
     handover = HANDOVER.get()
     if handover:
         handover.totals = totals
-    message = summary(totals)
+    message = totals.summary
     if totals.exit_status == 0:
         return Completed(message=message)
     if totals.exit_status == 3:
@@ -32,23 +31,6 @@ def state_of(totals: Totals) -> State[Any]:
         return Cancelled(message=f"{message} Run again to carry on.")
     reason = f"{totals.stopped}: " if totals.stopped else ""
     return Failed(name="Stopped", message=f"{reason}{message} {_advice(totals)}")
-
-
-def summary(totals: Totals) -> str:
-    """One sentence: what was made, what was not, what it cost."""
-    counts = totals.counts
-    parts = [f"{counts.archived} of {counts.jobs} archived"]
-    parts += [
-        f"{n} {word}"
-        for n, word in (
-            (counts.failed, "failed"),
-            (counts.in_doubt, "in doubt"),
-            (counts.cancelled, "cancelled"),
-            (counts.remaining, "to do"),
-        )
-        if n
-    ]
-    return f"{', '.join(parts)}; ${as_text(totals.spent_usd)} spent."
 
 
 def _advice(totals: Totals) -> str:

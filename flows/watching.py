@@ -14,7 +14,7 @@ from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifa
 
 from reelbatch.run.handover import HANDOVER
 from reelbatch.run.obeying import obey
-from reelbatch.run.progress import Progress, look, tell
+from reelbatch.run.progress import Progress, ProgressLog, look, tell
 from reelbatch.run.run import Run
 from reelbatch.run.unshaken import DRAIN_SECONDS
 from reelbatch.run.unwaited import in_thread
@@ -36,12 +36,12 @@ async def at_work(run: Run) -> AsyncIterator[None]:
         handover.run = run
         if handover.interrupted:
             run.leave()
-    page = ProgressPage()
+    page, told = ProgressPage(), ProgressLog(run.journal)
     beside = [
         asyncio.create_task(run.poller.work()),
         asyncio.create_task(run.elsewhere.work()),
         asyncio.create_task(obey(run)),
-        asyncio.create_task(tell(run, [*listeners, page.listen])),
+        asyncio.create_task(tell(run, [*listeners, page.listen, told.listen])),
         asyncio.create_task(page.work()),
         asyncio.create_task(_leave_after_draining(run)),
     ]

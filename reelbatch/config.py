@@ -54,6 +54,7 @@ InFlight = Annotated[
     BeforeValidator(_auto_or_number),
 ]
 Positive = Annotated[float, Field(gt=0)]
+Level = Literal["debug", "info", "warning", "error"]
 Dollars = Annotated[Decimal, Field(gt=0)]
 
 
@@ -89,6 +90,7 @@ class Settings(BaseSettings):
     run_timeout: Positive = 1800.0
     in_doubt_grace: Annotated[float, Field(ge=0)] = 900.0
     locked_wait: Annotated[float, Field(ge=0)] = 0.0
+    log_level: Annotated[Level, BeforeValidator(lambda word: str(word).lower())] = "info"
     emulated: bool = False
     """Set by `--emulated`: the emulator of this run, at whatever port, is one account."""
 

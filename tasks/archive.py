@@ -82,7 +82,7 @@ async def _keep(run: Run, job: RowMapping, content: bytes, kept: Kept) -> State:
     await _sidecar(run, {**job, **asdict(kept)}, stored)
     await run.book(keeping.kept, run.ledger, job["id"], stored.key)
     if stored.warning:
-        run.warnings.append(stored.warning)
+        run.warn(stored.warning)
     run.archive_refusals = 0
     return State.ARCHIVED
 

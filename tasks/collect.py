@@ -56,7 +56,7 @@ async def collect(run: Run, job_id: JobId, *, left_behind: bool = False) -> Stat
             left_behind = True
         return await _collect(run, job_id, left_behind=left_behind)
     except Permanent as error:
-        run.warnings.append(f"job {job_id} stays at fal: {error}")
+        run.warn(f"job {job_id} stays at fal: {error}")
         return State.SUBMITTED
 
 

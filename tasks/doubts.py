@@ -19,6 +19,7 @@ from reelbatch.ledger.overdue import NO_HOPE_AFTER
 from reelbatch.run.entries import handle_of
 from reelbatch.run.evidence import Reading, judge, present
 from reelbatch.run.run import Run
+from tasks.tell import tell
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
@@ -106,14 +107,26 @@ async def _judged(run: Run, mine: list[Doubt], reading: Reading) -> int:
             taken.add(str(found.request_id))
             settled += await _adopt(run, doubt, str(found.request_id))
         elif run.request.in_doubt != "hold" and judge(doubt, reading, near, taken) == "absent":
-            settled += await run.book(doubts.absent, run.ledger, doubt.attempt_id)
+            settled += await _absent(run, doubt)
     return settled
 
 
 async def _adopt(run: Run, doubt: Doubt, request_id: str) -> bool:
     """It is ours: from here on it is collected like any other."""
     submission = run.fal.submission(doubt.endpoint_id, request_id)
-    return await run.book(answers.accepted, run.ledger, doubt.attempt_id, handle_of(submission))
+    handle = handle_of(submission)
+    adopted = await run.book(answers.accepted, run.ledger, doubt.attempt_id, handle)
+    if adopted:
+        await tell(run, doubt.job_id, "no longer in doubt: fal's list has its request, adopted")
+    return adopted
+
+
+async def _absent(run: Run, doubt: Doubt) -> bool:
+    """It never arrived: whoever runs the batch may send it again."""
+    absent = await run.book(doubts.absent, run.ledger, doubt.attempt_id)
+    if absent:
+        await tell(run, doubt.job_id, "no longer in doubt: it never reached fal, and waits again")
+    return absent
 
 
 async def _send_again(run: Run) -> int:
@@ -127,7 +140,9 @@ async def _send_again(run: Run) -> int:
         chosen = run.selected is None or doubt.row_id in run.selected
         if chosen and doubt.claimed_at < run.started_at:
             price = run.prices.of(doubt.endpoint_id)
-            sent += await run.book(doubts.resubmit, run.ledger, doubt.attempt_id, price)
+            if await run.book(doubts.resubmit, run.ledger, doubt.attempt_id, price):
+                sent += 1
+                await tell(run, doubt.job_id, "in doubt, and to be sent again as was ordered")
     return sent
 
 

@@ -21,6 +21,7 @@ from reelbatch.jobs import BatchId
 from reelbatch.ledger import Ledger, batches, entering, reading
 from reelbatch.ledger.batches import Batch
 from reelbatch.run.handover import HANDOVER
+from reelbatch.run.journal import Journal
 from reelbatch.run.opening import open_the_batch
 from reelbatch.run.plan import Plan, make_plan
 from reelbatch.run.request import GenerateRequest
@@ -41,6 +42,7 @@ async def load(request: GenerateRequest, settings: Settings, ledger: Ledger) -> 
     plan = handover.plan if handover else None
     plan = plan or make_plan(request, settings, ledger)
     refuse_faults(plan)
+    Journal(plan.batch_name).say(f"planned: {plan.summary}")
     return plan
 
 

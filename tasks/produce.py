@@ -21,6 +21,7 @@ from reelbatch.run.unshaken import all_ended
 from tasks.archive import archive
 from tasks.collect import collect
 from tasks.submit import submit
+from tasks.tell import told
 
 SMALL = 50
 SHARDS = 25
@@ -123,22 +124,23 @@ async def _advance(run: Run, job_id: JobId, state: State) -> None:
                 after = await submit(run, job_id)
                 if after is None:
                     break
-                state = after
+                state = await told(run, job_id, state, after)
             case State.SUBMITTED | State.COMPLETED if not left_behind and job_id not in run.mine:
                 before = state
                 state = await run.elsewhere.changed(job_id, state, patience=run.patience_seconds)
                 left_behind = state is before
             case State.SUBMITTED:
-                state = await collect(run, job_id, left_behind=left_behind)
+                after = await collect(run, job_id, left_behind=left_behind)
+                state = await told(run, job_id, state, after)
                 left_behind = False
                 if state is State.SUBMITTED:
                     break
             case State.SUBMITTING:
                 state = await run.elsewhere.changed(job_id, state, patience=LATE_SECONDS)
                 if state is State.SUBMITTING:
-                    await run.book(answers.doubt_the_late, run.ledger, run.settings.account_id)
+                    await run.doubt_the_late()
             case State.COMPLETED:
-                state = await archive(run, job_id)
+                state = await told(run, job_id, state, await archive(run, job_id))
                 if state is State.COMPLETED:
                     break
             case State.IN_DOUBT:

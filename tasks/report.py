@@ -48,6 +48,7 @@ async def report(run: Run) -> Totals:
     await run.carry(write_files, run)
     totals = await run.book(totals_of, run)
     await _publish(run, totals)
+    run.journal.say(f"ended: {totals.summary}")
     return totals
 
 
@@ -92,7 +93,7 @@ def write_files(run: Run) -> None:
             ),
         )
     except (Transient, Permanent, Refused) as error:
-        run.warnings.append(f"The index could not be written: {error}")
+        run.warn(f"The index could not be written: {error}")
 
 
 def _manifests(run: Run, before: BatchFile | None) -> tuple[str, ...]:
@@ -138,7 +139,7 @@ async def _publish(run: Run, totals: Totals) -> None:
         if page:
             await create_link_artifact(page, key="archive", link_text=totals.archive)  # type: ignore[misc]
     except Exception as error:
-        run.warnings.append(f"Prefect did not take the result tables: {type(error).__name__}")
+        run.warn(f"Prefect did not take the result tables: {type(error).__name__}")
 
 
 def _failures(totals: Totals) -> list[dict[str, Any]]:

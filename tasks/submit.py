@@ -136,6 +136,7 @@ async def _write_down(
             handle = handle_of(submission)
             if not await run.book(answers.accepted, run.ledger, attempt_id, handle):
                 return await _astray(run, job, claimed, handle)
+            run.journal.accepted(claimed.claimed_at)
             run.mine.add(job["id"])
             run.at_hand[job["id"]] = _as_submitted(job, claimed, handle)
             return State.SUBMITTED
@@ -148,6 +149,7 @@ async def _write_down(
         case Ambiguous(reason=reason):
             await run.book(answers.doubted, run.ledger, attempt_id, reason)
             run.gate.place_freed()
+            run.journal.trouble({**job, "attempt_id": attempt_id}, "in doubt", reason)
             return State.IN_DOUBT
         case never:
             assert_never(never)
@@ -163,6 +165,8 @@ async def _astray(run: Run, job: Job, claimed: Claimed, handle: answers.Accepted
     )
     price = run.prices.of(job["endpoint_id"])
     await run.book(strays.adopt_beside, run.ledger, stray, handle, price)
+    astray = {**job, "request_id": handle.request_id}
+    run.journal.trouble(astray, "a second request for it is adopted as a stray")
     run.mine.add(job["id"])
     return (await run.book(reading.states_of, run.ledger, [job["id"]]))[job["id"]]
 

@@ -34,8 +34,10 @@ async def told(run: Run, before: Sequence[Job]) -> Swept:
     if after != list(before):
         await run.carry(write_files, run)
     unkept = await run.book(reading.unkept, run.ledger, run.batch.id)
-    return Swept(
+    swept = Swept(
         batch=run.batch.name,
         states=Counter(state for _, _, state in after),
         troubles=[*(one.message for one in unkept), *run.warnings],
     )
+    run.journal.say(f"swept: {swept.words}")
+    return swept

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from reelbatch.archive.inbox import Inbox
 from reelbatch.config import Settings
 from reelbatch.errors import ReelbatchError, Refused
 from reelbatch.ledger import Ledger, batches, reading
+from reelbatch.logs import say
 from reelbatch.manifest import Fault
 from reelbatch.manifest.names import made_safe
 from reelbatch.run.plan import Plan, make_plan
@@ -26,6 +28,8 @@ AT_ONCE = 4
 LOOK_AGAIN_SECONDS = 30.0
 """While some are at work; a small manifest need not wait for a large one."""
 LONGEST_STEM = 100
+
+log = logging.getLogger("reelbatch.inbox")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +62,8 @@ async def each_taken_in(
             done, work = await asyncio.wait(
                 work, timeout=LOOK_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED
             )
+            for one in done:
+                say(log, logging.INFO, f"inbox: {one.result()}")
             taken += [one.result() for one in done]
     finally:
         for one in work:
@@ -134,11 +140,11 @@ async def reject(inbox: Inbox, arrival: Arrival, faults: list[Fault]) -> Taken:
     return Taken(name=arrival.name, outcome="rejected", words=f"rejected, {count} in {key}")
 
 
-async def file_away(inbox: Inbox, arrival: Arrival, totals: Totals, summary: str) -> Taken:
+async def file_away(inbox: Inbox, arrival: Arrival, totals: Totals) -> Taken:
     """A batch that has ended lets its manifest go; one that stopped early is carried on."""
     if totals.exit_status not in (0, 3):
         reason = f" ({totals.stopped})" if totals.stopped else ""
-        return Taken(name=arrival.name, outcome="stays", words=f"stays{reason}: {summary}")
+        return Taken(name=arrival.name, outcome="stays", words=f"stays{reason}: {totals.summary}")
     await asyncio.to_thread(inbox.file_away, arrival.name, arrival.content, "done")
     outcome: Outcome = "done" if totals.exit_status == 0 else "partly"
-    return Taken(name=arrival.name, outcome=outcome, words=summary)
+    return Taken(name=arrival.name, outcome=outcome, words=totals.summary)

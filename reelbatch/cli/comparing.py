@@ -13,6 +13,7 @@ from reelbatch.fal.client import open_fal
 from reelbatch.ledger import Ledger, open_ledger
 from reelbatch.ledger.batches import Batch
 from reelbatch.ledger.unknown_calls import UnknownCall
+from reelbatch.logs import open_log
 from reelbatch.money import as_text
 from reelbatch.run.opening import check_key
 from reelbatch.run.reconciling import Reconciled
@@ -24,6 +25,7 @@ SHOWN = 20
 def compare(name: str, ledger_url: str | None, *, adopt: bool) -> Reconciled:
     """Raises Refused where there is no such batch, or fal refuses the key."""
     settings = read_settings(ledger=ledger_url)
+    open_log(settings.log_level)
     if settings.fal_key is None:
         raise Refused("There is no fal key.", advice="Set FAL_KEY=id:secret and try again.")
     ledger = open_ledger(settings.ledger_url)

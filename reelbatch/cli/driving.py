@@ -20,6 +20,9 @@ from reelbatch.run.request import GenerateRequest
 from reelbatch.run.totals import Totals
 
 PREFECT_ENDS_WITHIN = 20.0
+STOPPING = (
+    "Stopping: no new submissions; what is on its way is written down. Once more to leave at once."
+)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -97,12 +100,8 @@ def _listen(handover: Handover) -> None:
 
     def heard(number: signal.Signals) -> None:
         _leave_at_the_next(loop)
-        print(
-            "Stopping: no new submissions; what is on its way is written down. "
-            "Once more to leave at once.",
-            file=sys.stderr,
-            flush=True,
-        )
+        if sys.stderr.isatty():  # Elsewhere the log tells of it.
+            print(f"\r\033[K{STOPPING}", file=sys.stderr, flush=True)
         handover.interrupt(by_person=number is signal.SIGINT)
 
     for number in SIGNALS:

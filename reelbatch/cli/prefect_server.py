@@ -24,6 +24,7 @@ from typing import Any
 from reelbatch.cli.children import Child, start_watched
 from reelbatch.cli.ports import free_port
 from reelbatch.cli.prefect_home import PrefectHome, home_path, take_home
+from reelbatch.logs import ROOT
 
 READY_SECONDS = 120.0
 DRAIN_SECONDS = 5.0
@@ -44,11 +45,13 @@ CLIENT_SETTINGS = {
     # The terminal is ours; what Prefect has to say is in its UI.
     "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
     "DO_NOT_TRACK": "1",
 }
 
 
 # Loggers outside Prefect's own tree: its logging level does not reach them.
+EXTRA_LOGGERS = "PREFECT_LOGGING_EXTRA_LOGGERS"
 TALKATIVE = ("EventsWorker", "APILogWorker")
 
 
@@ -69,6 +72,7 @@ class LocalPrefect:
         """Start it in the background and point Prefect, once imported, at it."""
         for name, value in CLIENT_SETTINGS.items():
             environment.setdefault(name, value)
+        _show_our_log(environment)
         for worker in TALKATIVE:
             logging.getLogger(worker).setLevel(logging.ERROR)
         if url := environment.get("PREFECT_API_URL"):
@@ -193,6 +197,13 @@ def _send_the_rest() -> None:
 
     EventsWorker.drain_all(timeout=DRAIN_SECONDS)
     APILogWorker.drain_all(timeout=DRAIN_SECONDS)
+
+
+def _show_our_log(environment: MutableMapping[str, str]) -> None:
+    """Prefect's pages show it beside those loggers that the user has named."""
+    named = environment.get(EXTRA_LOGGERS, "").split(",")
+    if ROOT not in named:
+        environment[EXTRA_LOGGERS] = ",".join(filter(None, [*named, ROOT]))
 
 
 def _reach_without_proxy(environment: MutableMapping[str, str]) -> None:

@@ -14,6 +14,7 @@ from reelbatch.manifest.rows import Fault
 from reelbatch.money import as_text
 from reelbatch.run.plan import Plan
 from reelbatch.run.prices import Prices
+from reelbatch.run.progress import span
 from reelbatch.run.stopping import ADVICE
 from reelbatch.run.totals import SHOWN_FAILURES, Totals
 
@@ -158,15 +159,6 @@ def _say_failures(totals: Totals, out: TextIO) -> None:
     if totals.causes:
         retry = f"`reelbatch retry {totals.batch}`"
         print(f"{retry} tries all of them again, --where error=TYPE some.", file=out)
-
-
-def span(seconds: float) -> str:
-    """A time span as people say it: 40 s, 12 min, 3.5 h."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def _n(count: int, word: str) -> str:

@@ -17,16 +17,13 @@ def serve(
     ledger: o.LedgerUrl = None, host: Host = None, port: Port = None, json: Ready = False
 ) -> None:
     """Receive fal's webhooks until Ctrl-C or SIGTERM; several may share one Postgres ledger."""
-    import logging
-
     from reelbatch.config import read_settings
     from reelbatch.ledger import open_ledger
+    from reelbatch.logs import open_log
     from reelbatch.service.server import serve_webhooks
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    for noisy in ("alembic", "httpx", "httpcore", "uvicorn.error"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
     settings = read_settings(ledger=ledger, webhook_host=host, webhook_port=port)
+    open_log(settings.log_level, everybody=True)
     opened = open_ledger(settings.ledger_url)
     try:
         serve_webhooks(settings, opened, as_json=json)

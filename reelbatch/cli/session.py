@@ -13,7 +13,7 @@ from reelbatch.cli.asking import confirm
 from reelbatch.cli.driving import drive
 from reelbatch.cli.emulated import EmulatedFal
 from reelbatch.cli.prefect_server import LocalPrefect
-from reelbatch.cli.progress_line import ProgressLine
+from reelbatch.cli.progress_line import progress_line
 from reelbatch.cli.rehearsing import rehearsal_archive, rehearsal_ledger
 from reelbatch.cli.saying import print_json, say_faults, say_plan, say_totals, stream
 from reelbatch.config import Settings, read_settings
@@ -21,6 +21,7 @@ from reelbatch.errors import Refused
 from reelbatch.ledger import Ledger, batches, open_ledger, orders
 from reelbatch.ledger.batches import Batch
 from reelbatch.ledger.forgetting import forget_in_flight
+from reelbatch.logs import open_log
 from reelbatch.money import as_text
 from reelbatch.run.handover import Handover
 from reelbatch.run.passing import in_container, refuse_passing_places
@@ -55,6 +56,7 @@ def session(
             stack.callback(fal.stop)
             overrides |= rehearsal(fal)
         settings = read_settings(**overrides)
+        open_log(settings.log_level)
         if in_container() and not settings.ledger:
             refuse_passing_places(settings)
         ledger = open_ledger(settings.ledger_url)
@@ -126,8 +128,7 @@ def tell(
     request: GenerateRequest, handover: Handover, server: LocalPrefect, *, as_json: bool
 ) -> Totals:
     """Run the flow with a progress line, then say how the batch stands."""
-    with ProgressLine.open() as line:
-        handover.listeners.append(line.show)
+    with progress_line(handover.listeners):
         totals = drive(request, handover, server)
     say_totals(totals, stream(as_json))
     if as_json:

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from math import ceil
 from typing import TYPE_CHECKING, TextIO
 
-from reelbatch.cli.saying import span
 from reelbatch.jobs import State
 from reelbatch.ledger import Ledger
 from reelbatch.ledger.batches import Batch
 from reelbatch.ledger.glance import Glance, glance
 from reelbatch.money import as_text
+from reelbatch.run.progress import span
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -15,9 +16,12 @@ from reelbatch.ledger.engine import Ledger, now
 from reelbatch.ledger.schema import accounts, attempts, jobs
 from reelbatch.ledger.strays import Stray
 from reelbatch.ledger.writing import change
+from reelbatch.logs import say
 
 SECOND = timedelta(seconds=1)
 """The account's row is every claim's lock: it is not written at each of many calls."""
+
+log = logging.getLogger("reelbatch.serve")
 
 HandleOf = Callable[[str, str], Accepted]
 """fal's handle on a request, from its endpoint and its id."""
@@ -87,5 +91,7 @@ def _astray(ledger: Ledger, sent: RowMapping, handle: Accepted) -> Heard | None:
         sent_at=sent["claimed_at"],
     )
     price = sent["reserved_usd"] or sent["cost_usd"] or Decimal(0)
-    strays.adopt_beside(ledger, stray, handle, price)
+    if strays.adopt_beside(ledger, stray, handle, price):
+        words = f"job {stray.job_id}: {handle.request_id} is a second request for it, adopted"
+        say(log, logging.WARNING, words, job_id=stray.job_id, request_id=handle.request_id)
     return _held(ledger, sent, handle)

@@ -15,7 +15,7 @@ from reelbatch.errors import Refused
 from reelbatch.fal.answers import KeyCheck
 from reelbatch.fal.client import Fal, open_fal
 from reelbatch.jobs import RowId
-from reelbatch.ledger import Ledger, answers, batches, parking, reading
+from reelbatch.ledger import Ledger, batches, parking, reading
 from reelbatch.ledger.batches import Batch
 from reelbatch.media.download import Downloader
 from reelbatch.media.remote import FAL_MEDIA, remote_for
@@ -81,7 +81,7 @@ async def open_run(
         )
         if not sweeps:
             parking.probe_now(ledger, settings.account_id)
-        answers.doubt_the_late(ledger, settings.account_id)
+        await run.doubt_the_late()
         yield run
 
 

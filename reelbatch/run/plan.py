@@ -77,6 +77,17 @@ class Plan:
         held = [*self.comparison.kept, *self.comparison.back]
         return sum(job.state in open_states for job in held if self._is_chosen(job.row_id))
 
+    @property
+    def summary(self) -> str:
+        """One line of it: what the manifest has, and what of it is to be bought."""
+        found = self.comparison
+        return (
+            f"{len(self.manifest.rows)} sound rows in {self.manifest.file_name}, {self.jobs} "
+            f"videos; new {len(found.new)}, edited {len(found.edited)}, "
+            f"withdrawn {len(found.withdrawn)}, kept {len(found.kept) + len(found.back)}, "
+            f"reused {found.reused}; to buy {len(self.to_pay) + self.waiting}"
+        )
+
     def _is_chosen(self, row_id: RowId) -> bool:
         return self.selected is None or row_id in self.selected
 

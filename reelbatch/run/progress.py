@@ -8,13 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from time import monotonic
 
 from reelbatch.ledger import reading
 from reelbatch.ledger.reading import Counts
+from reelbatch.money import as_text
+from reelbatch.run.journal import Journal
 from reelbatch.run.run import Run
 
 EVERY_SECONDS = 1.0
 LATELY = 120
+ROWS_BETWEEN_LINES = 100
+SECONDS_BETWEEN_LINES = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,3 +73,46 @@ def _eta(seen: deque[tuple[float, int]], counts: Counts) -> float | None:
     if done <= before or now <= then:
         return None
     return counts.remaining * (now - then) / (done - before)
+
+
+class ProgressLog:
+    """A line in the log at the start, every hundred rows, and every half minute."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._said: Progress | None = None
+        self._said_at = 0.0
+
+    def listen(self, progress: Progress) -> None:
+        if self._said is None or self._is_due(progress, self._said):
+            self._said, self._said_at = progress, monotonic()
+            self._journal.say(in_words(progress))
+
+    def _is_due(self, progress: Progress, said: Progress) -> bool:
+        further = progress.counts.finished - said.counts.finished >= ROWS_BETWEEN_LINES
+        later = monotonic() - self._said_at >= SECONDS_BETWEEN_LINES
+        return further or later or progress.paused != said.paused
+
+
+def in_words(progress: Progress) -> str:
+    """`12 of 40 archived, 1 failed; 8 in flight; $2.60 spent, $1.60 reserved; 2 min left`."""
+    counts = progress.counts
+    failed = f", {counts.failed} failed" if counts.failed else ""
+    doubt = f", {counts.in_doubt} in doubt" if counts.in_doubt else ""
+    paused = ", paused" if progress.paused else ""
+    left = f"{span(progress.eta_seconds)} left" if progress.eta_seconds is not None else "..."
+    return (
+        f"{counts.archived} of {counts.jobs} archived{failed}{doubt}{paused}; "
+        f"{counts.in_flight} in flight; "
+        f"${as_text(counts.spent_usd)} spent, ${as_text(counts.reserved_usd)} reserved; "
+        f"{span(progress.elapsed_seconds)} so far, {left}"
+    )
+
+
+def span(seconds: float) -> str:
+    """A time span as people say it: 40 s, 12 min, 3.5 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -7,6 +7,7 @@ the last day is always read again.
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -29,11 +30,13 @@ from reelbatch.ledger.unknown_calls import UnknownCall, calls_nobody_knows
 from reelbatch.money import as_text
 from reelbatch.run.entries import good_of, handle_of
 from reelbatch.run.evidence import covers
+from reelbatch.run.journal import Journal
 from reelbatch.run.prices import Prices, read_prices
 
 MARGIN = timedelta(minutes=30)
 """fal does not say which of its times `start` and `end` filter on."""
 AT_ONCE = 1000
+TOLD = 100
 LONGEST_BILL = timedelta(days=89)
 """fal shows no more than 90 days of its bill at a time (fal.md, section 9)."""
 
@@ -100,7 +103,7 @@ async def reconcile(
         if not made:
             waits = timedelta(seconds=settings.start_timeout + settings.in_doubt_grace)
             reconciling.compared_until(ledger, batch.id, at - waits)
-    return Reconciled(
+    found = Reconciled(
         batch=batch.name,
         since=since,
         books=reconciling.books_of(ledger, batch.id, at),
@@ -112,6 +115,24 @@ async def reconcile(
         bill_read=bill_read,
         unknown_calls=calls_nobody_knows(ledger),
     )
+    _tell(found)
+    return found
+
+
+def _tell(found: Reconciled) -> None:
+    """In the log, what is left over; the command itself tells it to people."""
+    journal, books = Journal(found.batch), found.books
+    journal.say(f"compared with fal: {books.held} requests held, {books.listed} of them listed")
+    for stray in found.strays[:TOLD]:
+        journal.say(
+            f"stray: {stray.request_id}, a request of job {stray.job_id}",
+            level=logging.WARNING,
+            reported=True,
+            job_id=stray.job_id,
+            request_id=stray.request_id,
+        )
+    if n := len(found.unknown_calls):
+        journal.warn(f"webhooks came for {n} requests that were never sent", reported=True)
 
 
 async def _read_list(

@@ -20,7 +20,7 @@ from reelbatch.config import Settings
 from reelbatch.fal.answers import KeyCheck
 from reelbatch.fal.client import Fal
 from reelbatch.jobs import JobId, RowId, State
-from reelbatch.ledger import Ledger, orders, parking, reading
+from reelbatch.ledger import Ledger, answers, orders, parking, reading
 from reelbatch.ledger.batches import Batch
 from reelbatch.ledger.claims import Terms
 from reelbatch.ledger.engine import ConnectionLost
@@ -28,11 +28,12 @@ from reelbatch.media.download import Downloader
 from reelbatch.media.remote import Remote
 from reelbatch.run.elsewhere import Elsewhere
 from reelbatch.run.gate import Gate
+from reelbatch.run.journal import Journal
 from reelbatch.run.polling import Poller
 from reelbatch.run.prices import Prices
 from reelbatch.run.request import GenerateRequest
 from reelbatch.run.run_times import RunTimes
-from reelbatch.run.stopping import StopReason
+from reelbatch.run.stopping import ADVICE, StopReason
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -100,8 +101,10 @@ class Run:
     first_answers: list[str] = field(default_factory=list)
     image_urls: dict[str, asyncio.Task[str]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    """What the report warns of."""
 
     def __post_init__(self) -> None:
+        self.journal = Journal(self.batch.name)
         self._last_shard_begun = False
         self._heard_at = float("-inf")
         self._own_window = self.window
@@ -145,6 +148,8 @@ class Run:
         """Buy nothing more. What is in flight is still collected and archived."""
         if self.stopped is None:
             self.stopped, self.stop_detail = reason, detail
+            why = f"{reason} ({detail.rstrip('.')})" if detail else reason
+            self.journal.warn(f"stopped: {why}. {ADVICE[reason]}", reported=True)
         self.gate.close()
         self.room.set()
 
@@ -224,8 +229,19 @@ class Run:
     def archive_refused(self, reason: str) -> None:
         """Three refusals, not merely throttled: stop buying what cannot be kept."""
         self.archive_refusals += 1
+        self.journal.warn(f"the archive refused a video: {reason}")
         if self.archive_refusals >= ARCHIVE_REFUSALS:
             self.stop("archive", reason)
+
+    def warn(self, sentence: str) -> None:
+        """To the log at once, and in the report at the end."""
+        self.warnings.append(sentence)
+        self.journal.warn(sentence, reported=True)
+
+    async def doubt_the_late(self) -> None:
+        """A POST whose process has died without a word is in doubt."""
+        if n := await self.book(answers.doubt_the_late, self.ledger, self.settings.account_id):
+            self.journal.say(f"{n} submissions of a process that ended are in doubt")
 
     @property
     def fal_answers(self) -> bool:
@@ -246,6 +262,7 @@ class Run:
         parked = await self.book(parking.parked, self.ledger, self.settings.account_id)
         if parked is None:
             return
+        self.journal.parked(parked)
         waited = datetime.now(UTC) - max(parked.since, self.started_at)
         if parked.until <= datetime.now(UTC):
             # A probe is on its way, and its answer decides; or it waits for a sign of life.

@@ -32,7 +32,11 @@ class Swept:
 
     def __str__(self) -> str:
         """`cats: 2 archived, 1 still at fal`"""
+        return f"{self.batch}: {self.words}"
+
+    @property
+    def words(self) -> str:
         found = [f"{self.states[state]} {words}" for state, words in WORDS.items()]
         said = ", ".join(one for one in found if not one.startswith("0 "))
         reasons = f" ({'; '.join(self.troubles)})" if self.troubles else ""
-        return f"{self.batch}: {self.refusal or said}{reasons}"
+        return f"{self.refusal or said}{reasons}"

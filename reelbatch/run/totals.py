@@ -64,6 +64,23 @@ class Totals:
             return 4
         return 3 if self.chosen.failed or self.chosen.in_doubt else 0
 
+    @property
+    def summary(self) -> str:
+        """One sentence: what was made, what was not, what it cost."""
+        counts = self.counts
+        parts = [f"{counts.archived} of {counts.jobs} archived"]
+        parts += [
+            f"{n} {word}"
+            for n, word in (
+                (counts.failed, "failed"),
+                (counts.in_doubt, "in doubt"),
+                (counts.cancelled, "cancelled"),
+                (counts.remaining, "to do"),
+            )
+            if n
+        ]
+        return f"{', '.join(parts)}; ${as_text(self.spent_usd)} spent."
+
     def as_json(self) -> dict[str, Any]:
         """The document of `--json`; its keys are a contract."""
         counts = self.counts

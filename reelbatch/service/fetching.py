@@ -12,6 +12,7 @@ from reelbatch.fal.answers import FailedResult, GoodResult
 from reelbatch.fal.client import Fal
 from reelbatch.fal.endpoints import ENDPOINTS
 from reelbatch.ledger.webhooks import Heard
+from reelbatch.logs import say
 from reelbatch.run.entries import submission_in
 
 TRIES = 4
@@ -48,7 +49,9 @@ class Fetcher:
                     if await self._try(heard):
                         return
                 except (Transient, Permanent) as error:
-                    log.warning("job %s: its result is not here yet: %s", heard.job_id, error)
+                    words = f"job {heard.job_id}: its result is not here yet: {error}"
+                    request_id = heard.handle.request_id
+                    say(log, logging.WARNING, words, job_id=heard.job_id, request_id=request_id)
                 await asyncio.sleep(PAUSE_SECONDS * n)
 
     async def _try(self, heard: Heard) -> bool:

@@ -33,6 +33,7 @@ from reelbatch.fal.webhook import (
 from reelbatch.ledger import Ledger, webhooks
 from reelbatch.ledger.unknown_calls import note_unknown
 from reelbatch.ledger.webhooks import HandleOf, Heard
+from reelbatch.logs import say
 from reelbatch.run.settling import settle
 from reelbatch.service.fetching import Fetcher
 
@@ -80,13 +81,14 @@ class Receiver:
         except TooLarge:
             return said(413, "too large")
         except Forged as error:
-            log.warning("a call was refused: %s", error)
+            say(log, logging.WARNING, f"a call was refused: {error}")
             return said(401, "not verified")
         except Unreadable as error:
-            log.warning("a call of fal's cannot be used: %s", error)
+            say(log, logging.WARNING, f"a call of fal's cannot be used: {error}")
             return said(400, "not understood")
         except Transient as error:
-            log.warning("a call could not be written down, fal will come again: %s", error)
+            words = f"a call could not be written down, fal will come again: {error}"
+            say(log, logging.WARNING, words)
             return said(503, "come again")
         # That we do not know a request is no reason for fal to come again.
         return said(200, "ok" if heard else "not known")
@@ -109,6 +111,8 @@ class Receiver:
         if heard is None:
             await self._note(call)
             return None
+        words = f"job {heard.job_id}: fal has ended request {call.request_id}"
+        say(log, logging.DEBUG, words, job_id=heard.job_id, request_id=call.request_id)
         if heard.outcome == "good":
             return heard
         output = ENDPOINTS[heard.endpoint_id].output
@@ -120,7 +124,8 @@ class Receiver:
         return heard
 
     async def _note(self, call: WebhookCall) -> None:
-        log.warning("a call for request %s has a token we never gave", call.request_id)
+        words = f"a call for request {call.request_id}, which this ledger never sent"
+        say(log, logging.WARNING, words, request_id=call.request_id)
         status = "OK" if call.ok else "ERROR"
         about = {"user_id": call.user_id, "status": status}
         await self.book(note_unknown, self.ledger, call.request_id, **about)

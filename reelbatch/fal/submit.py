@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -44,7 +45,15 @@ async def submit(
         return NotSent(reason=error.message)
     except Transient as error:
         return Ambiguous(reason=error.message)
-    return _outcome(wire, endpoint_id, reply)
+    return _outcome(wire, endpoint_id, without_token(reply, token))
+
+
+def without_token(reply: Reply, token: str) -> Reply:
+    """The answer without what we sent as tag and in the URL: an error may repeat either."""
+    body = reply.body
+    for mark in (b"=", b"/", b"%2F"):
+        body = body.replace(mark + token.encode(), mark + b"[token]")
+    return replace(reply, body=body)
 
 
 def submit_url(queue_url: str, endpoint_id: str, webhook_url: str | None) -> str:

@@ -105,6 +105,24 @@ async def test_a_key_that_fal_repeats_is_taken_out(status: int, content: Any) ->
         assert_no_secret(raised.value, *traceback.format_exception(raised.value))
 
 
+@pytest.mark.parametrize(
+    "repeated",
+    [
+        "X-Fal-Tags: reelbatch=t0ken",
+        "https://hooks.example/webhooks/fal/t0ken",
+        "https://queue.fal.run/fal-ai/ovi?fal_webhook=https%3A%2F%2Fhooks.example%2Ft0ken",
+    ],
+)
+@pytest.mark.parametrize("status", [422, 500])
+async def test_a_token_that_fal_repeats_is_taken_out(status: int, repeated: str) -> None:
+    """Who knows it may have fal sign a call about another request to our receiver."""
+    async with fal_saying(status, {"detail": f"bad {repeated}"}) as fal:
+        outcome = await fal.submit(OVI, {}, token="t0ken", start_timeout_seconds=60)
+    assert isinstance(outcome, Rejected | Ambiguous)
+    assert "t0ken" not in repr(outcome)
+    assert "bad " in repr(outcome)
+
+
 async def test_no_repr_holds_the_key() -> None:
     async with fal_saying(200) as fal:
         assert_no_secret(fal, vars(fal), fal._wire.credentials, real_settings())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -14,8 +15,11 @@ import pytest
 
 from reelbatch.cli.prefect_server import OwnServer
 from tests.acceptance.conftest import World, cats
+from tests.acceptance.test_receivers import answered_well
+from tests.acceptance.test_webhooks import serve
 from tests.parts.command import Finished
 from tests.parts.listener import Listener
+from tests.parts.log import log_lines
 from tests.parts.s3_trouble import TroubledS3
 from tests.parts.waiting import wait_until
 
@@ -43,6 +47,7 @@ class Told:
         self.children = (prefect.child, world.fal.running.child)
         self.said: list[Finished] = []
         world.command.environment |= {**s3.environment, "FAL_KEY": f"hush-id:{FAL}"}
+        world.command.environment["REELBATCH_LOG_LEVEL"] = "debug"
 
     def run(self, manifest: str, *arguments: str, code: int, **environment: str) -> Finished:
         archive = f"--archive=s3://{self.bucket}/reels"
@@ -81,6 +86,19 @@ class Told:
             if "/manifests/" not in key:
                 yield key, content
 
+    @property
+    def log(self) -> str:
+        """Of all commands: one object a line, which `everything` has as well."""
+        return "\n".join(line["message"] for done in self.said for line in log_lines(done.stderr))
+
+    @property
+    def tokens(self) -> list[str]:
+        """Of the attempts: who knows one may call our receiver."""
+        if not self.world.ledger.exists():
+            return []
+        with closing(sqlite3.connect(self.world.ledger)) as ledger:
+            return [token for (token,) in ledger.execute("SELECT token FROM attempts")]
+
     def recorded(self, words: str) -> bool:
         """Whether Prefect has written this down."""
         return any(words.encode() in content for _, content in files(self.prefect))
@@ -99,13 +117,14 @@ def told(world: World, troubled_s3: TroubledS3, prefect_server: OwnServer) -> To
 
 
 def leaks(told: Told) -> list[tuple[str, str]]:
-    """Every secret that was found, and where; the ledger alone has to send signed links."""
-    ledger = str(told.world.ledger)
+    """Every secret that was found, and where; the ledger alone has signed links and tokens."""
+    ledger, tokens = str(told.world.ledger), told.tokens
+    everywhere = (FAL, AWS, PASSWORD, told.s3.weed.secret_key)
     return [
         (place, secret)
         for place, content in told.everything()
-        for secret in (FAL, AWS, PASSWORD, told.s3.weed.secret_key, SIGNATURE)
-        if secret.encode() in content and not (secret == SIGNATURE and place.startswith(ledger))
+        for secret in (*everywhere, *(() if place.startswith(ledger) else (SIGNATURE, *tokens)))
+        if secret.encode() in content
     ]
 
 
@@ -133,6 +152,10 @@ def test_rows_that_go_wrong_leave_no_secret(told: Told, listener: Listener) -> N
     assert not any(secret in heard for heard in listener.heard for secret in (FAL, "hush-id"))
 
     assert told.recorded("rows: 9 rows"), "we looked where Prefect writes"
+    assert told.recorded("row cat-9 take 1: failed with file_download_error")
+    assert "failed with file_download_error: " in told.log
+    assert "https://images.example/cat.png" in told.log
+    assert "row cat-3 take 1: archived" in told.log
     found = {Path(place).name: content for place, content in told.bucketed()}
     assert b"images.example/cat.png" in found["index.parquet"]
     assert b"images.example/cat.png" in found["index.csv"]
@@ -164,6 +187,31 @@ def gone_wrong(told: Told, listener: Listener) -> None:
     assert struck == [], done.text
     assert done.json["archived"] >= 4
     assert {row["row_id"] for row in done.json["failures"]} == {"cat-1", "cat-6", "cat-9"}
+
+
+def test_what_comes_by_webhook_leaves_no_secret(told: Told) -> None:
+    """Good calls, one that nobody signed, and one for another ledger's request."""
+    environment = told.world.command.environment
+    environment["REELBATCH_WEBHOOK_JWKS_URL"] = told.world.fal.jwks_url
+    url, receiver = serve(told.world)
+    environment["REELBATCH_WEBHOOK_URL"] = url
+    told.world.write("rows.csv", cats(2))
+    told.run("rows.csv", "--collect=webhook", code=0)
+    assert len(told.tokens) == 2
+    for token in told.tokens:
+        assert httpx.post(f"{url}/webhooks/fal/{token}?{SIGNED}", content=b"{}").status_code == 401
+    address = {"fal_webhook": f"{url}/webhooks/fal/{PASSWORD}"}
+    body, key = {"prompt": "A dog of theirs"}, {"Authorization": f"Key hush-id:{FAL}"}
+    queue = f"{told.world.fal.queue_url}/fal-ai/ovi"
+    httpx.post(queue, params=address, json=body, headers=key).raise_for_status()
+    wait_until(lambda: answered_well(url) == 3, description="fal has called")
+    told.look("reconcile", "rows")
+    receiver.process.send_signal(signal.SIGTERM)
+    told.said.append(receiver.finish())
+    assert leaks(told) == []
+    assert "a call was refused: " in told.log
+    assert "which this ledger never sent" in told.log
+    assert "fal has ended request" in told.log
 
 
 def test_a_stop_and_a_crash_leave_no_secret(told: Told) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -97,6 +98,19 @@ class Deployed:
         wanted = {"artifacts": {"flow_run_id": {"any_": [flow_run_id]}}, "sort": "UPDATED_DESC"}
         found = self.api.post("/artifacts/filter", json=wanted).json()
         return {one["key"]: one for one in reversed(found)}
+
+    def log_of(self, flow_run_id: str) -> list[str]:
+        """What the flow run's page shows of our log."""
+        wanted = {"logs": {"flow_run_id": {"any_": [flow_run_id]}}, "sort": "TIMESTAMP_ASC"}
+        found = self.api.post("/logs/filter", json=wanted).json()
+        return [one["message"] for one in found if one["name"].startswith("reelbatch")]
+
+    @property
+    def written(self) -> list[str]:
+        """Every line the worker and its runs have written so far."""
+        files = [one.fileno() for one in (self.worker.out, self.worker.err)]
+        content = b"\n".join(os.pread(one, os.fstat(one).st_size, 0) for one in files)
+        return content.decode().splitlines()
 
     def videos(self, batch: str) -> list[str]:
         """Every archived video, below the batch's folder."""

@@ -11,6 +11,7 @@ import pytest
 
 from tests.flows.conftest import Deployed
 from tests.parts.emulator import Emulator
+from tests.parts.waiting import wait_until
 
 FLAGGED = "A cat that fal will not show"
 
@@ -106,6 +107,34 @@ def test_a_run_with_a_failed_row_ends_completed_and_partly_failed(
     failures = json.loads(orders.artifacts("partly")["failures"]["data"])
     assert [(row["line"], row["error"]) for row in failures] == [(4, "content_policy_violation")]
     assert failures[0]["what to do"].startswith("Change the prompt or the image and run again")
+
+
+def test_its_log_names_batch_row_and_request_of_what_failed(
+    orders: Orders, deployed: Deployed, fal: Emulator
+) -> None:
+    orders.ended("partly")
+    (sent,) = [one for one in fal.submissions() if one["body"]["prompt"] == FLAGGED]
+    index = (deployed.archive / "partly" / "index.csv").read_text().splitlines()
+    (row_id,) = [line.split(",")[0] for line in index if sent["request_id"] in line]
+    words = f"partly: row {row_id} take 1: failed with content_policy_violation: "
+    said = wait_until(
+        lambda: [line for line in deployed.log_of(orders.ids["partly"]) if words in line],
+        description="Prefect has the line",
+    )
+    assert [line.endswith(f" (request {sent['request_id']})") for line in said] == [True]
+    assert any(line.startswith("partly: ended: ") for line in deployed.log_of(orders.ids["partly"]))
+
+
+def test_a_worker_writes_the_same_log_as_one_object_a_line(
+    orders: Orders, deployed: Deployed
+) -> None:
+    """And once: Prefect's own console leaves it out."""
+    orders.ended("partly")
+    said = wait_until(
+        lambda: [line for line in deployed.written if "partly: ended: " in line],
+        description="the worker has passed the line on",
+    )
+    assert [json.loads(line)["batch"] for line in said] == ["partly"]
 
 
 def test_a_budget_that_is_used_up_ends_failed_and_stopped(

@@ -10,11 +10,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from prefect import flow
+from prefect import flow, tags
 from prefect.client.schemas.objects import State
 
 from flows.desk import Desk, at_desk
 from flows.generate import generate
+from flows.naming import TAG
 from flows.outcome import refused, state_of_inbox
 from reelbatch.archive.inbox import Inbox, open_inbox
 from reelbatch.errors import ReelbatchError
@@ -53,7 +54,8 @@ async def _taken(desk: Desk, request: InboxRequest, box: Inbox, arrival: Arrival
     handover = Handover(settings=desk.settings, ledger=desk.ledger, plan=plan)
     HANDOVER.set(handover)
     place = plan.manifest.place if plan else None
-    state = await generate(request.for_batch(arrival.batch, place), return_state=True)
+    with tags(TAG):
+        state = await generate(request.for_batch(arrival.batch, place), return_state=True)
     if handover.totals is None:
         raise handover.refusal or ReelbatchError(f"{state.message}")
     return await file_away(box, arrival, handover.totals)

@@ -11,6 +11,8 @@ from reelbatch.run.plan import Plan
 from reelbatch.run.request import GenerateRequest
 
 PATIENCE_SECONDS = 5.0
+TAG = "reelbatch"
+"""What automations know our runs by, as prefect.yaml gives it to the deployments."""
 
 
 async def name_this_run(plan: Plan | None, request: GenerateRequest) -> None:

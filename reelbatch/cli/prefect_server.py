@@ -49,6 +49,8 @@ CLIENT_SETTINGS = {
     "DO_NOT_TRACK": "1",
 }
 
+HEARTBEAT_SECONDS = "30"
+"""A server that outlives a run takes it for dead without them (flows/automations.yaml)."""
 
 # Loggers outside Prefect's own tree: its logging level does not reach them.
 EXTRA_LOGGERS = "PREFECT_LOGGING_EXTRA_LOGGERS"
@@ -76,6 +78,7 @@ class LocalPrefect:
         for worker in TALKATIVE:
             logging.getLogger(worker).setLevel(logging.ERROR)
         if url := environment.get("PREFECT_API_URL"):
+            environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] = HEARTBEAT_SECONDS
             return cls(url)
         home = take_home(home_path(environment))
         if home.is_new:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from prefect.runtime import deployment
 
+from flows.events import RUN_ENDED, emit
 from flows.joining import refuse_joining
 from reelbatch.config import Settings, read_settings
 from reelbatch.jobs import JobId, RowId
@@ -46,6 +47,15 @@ class Desk:
 @contextmanager
 def at_desk(request: GenerateRequest) -> Iterator[Desk]:
     """Raises Refused where the ledger cannot be opened, or would die with this machine."""
+    try:
+        with _desk(request) as desk:
+            yield desk
+    finally:
+        emit(RUN_ENDED)
+
+
+@contextmanager
+def _desk(request: GenerateRequest) -> Iterator[Desk]:
     if handover := HANDOVER.get():
         if handover.in_flow:
             handover.in_flow()

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from prefect.artifacts import acreate_progress_artifact, aupdate_progress_artifact
 
+from flows.budget import BudgetWatch
 from reelbatch.run.handover import HANDOVER
 from reelbatch.run.obeying import obey
 from reelbatch.run.progress import Progress, ProgressLog, look, tell
@@ -37,12 +38,14 @@ async def at_work(run: Run) -> AsyncIterator[None]:
         if handover.interrupted:
             run.leave()
     page, told = ProgressPage(), ProgressLog(run.journal)
+    budget = BudgetWatch(run)
     beside = [
         asyncio.create_task(run.poller.work()),
         asyncio.create_task(run.elsewhere.work()),
         asyncio.create_task(obey(run)),
         asyncio.create_task(tell(run, [*listeners, page.listen, told.listen])),
         asyncio.create_task(page.work()),
+        asyncio.create_task(budget.work()),
         asyncio.create_task(_leave_after_draining(run)),
     ]
     if not run.sweeps:
@@ -61,6 +64,7 @@ async def at_work(run: Run) -> AsyncIterator[None]:
     for ending in endings:
         if isinstance(ending, Exception):
             raise ending
+    await budget.look()
     await page.finish(await look(run, deque()))
 
 

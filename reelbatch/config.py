@@ -91,6 +91,7 @@ class Settings(BaseSettings):
     in_doubt_grace: Annotated[float, Field(ge=0)] = 900.0
     locked_wait: Annotated[float, Field(ge=0)] = 0.0
     log_level: Annotated[Level, BeforeValidator(lambda word: str(word).lower())] = "info"
+    alerts_url: SecretStr | None = None
     emulated: bool = False
     """Set by `--emulated`: the emulator of this run, at whatever port, is one account."""
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from reelbatch import __version__
+from reelbatch.cli.alerts import alerts
 from reelbatch.cli.cancel import cancel
 from reelbatch.cli.doctor import doctor
 from reelbatch.cli.init import init
@@ -41,7 +42,7 @@ app = typer.Typer(
 
 for command in (run, status, retry, cancel):
     app.command(epilog=EPILOG)(command)
-for looking in (plan, show, pause, resume, init):
+for looking in (plan, show, pause, resume, init, alerts):
     app.command(epilog=LOOKING_EPILOG)(looking)
 app.command(epilog=RECONCILE_EPILOG)(reconcile)
 app.command()(serve)

@@ -1,9 +1,10 @@
-"""Somebody else's server, who would like to see the key: it writes down what it is sent."""
+"""Somebody else's server: it writes down what it is sent, a key or a message."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -38,6 +39,12 @@ class _Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def listener() -> Iterator[Listener]:
+    with listening() as listener:
+        yield listener
+
+
+@contextmanager
+def listening() -> Iterator[Listener]:
     heard = Listener()
     handler = type("Handler", (_Handler,), {"listener": heard})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

@@ -128,12 +128,15 @@ async def _forget_address(client: PrefectClient) -> None:
 
 @asynccontextmanager
 async def _prefect() -> AsyncIterator[PrefectClient]:
-    """What goes wrong on the way is a sentence."""
+    """What goes wrong on the way is a sentence; an answer may repeat the address."""
     try:
         async with get_client() as client:
             yield client
-    except (httpx.HTTPError, RuntimeError) as error:
-        raise ReelbatchError(
-            f"Prefect did not do it ({type(error).__name__}: {error}).",
-            advice="See what `reelbatch doctor` says of it.",
-        ) from error
+    except httpx.HTTPStatusError as error:
+        raise _trouble(f"Prefect answers {error.response.status_code}") from None
+    except httpx.HTTPError as error:
+        raise _trouble(f"Prefect cannot be reached ({type(error).__name__})") from None
+
+
+def _trouble(words: str) -> ReelbatchError:
+    return ReelbatchError(f"{words}.", advice="See what `reelbatch doctor` says of it.")

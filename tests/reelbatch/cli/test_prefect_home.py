@@ -65,3 +65,4 @@ def test_the_users_own_server_is_used() -> None:
     prefect.wait_ready()
     prefect.stop()
     assert environment["PREFECT_API_URL"] == "http://prefect.example/api"
+    assert environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"

@@ -149,7 +149,8 @@ def emulator(mix: Mix, folder: Path) -> Iterator[EmulatedFal]:
     faults = None
     if mix.sigma:
         faults = folder / "spread.yaml"
-        spread = {"fault": "slow_service", "median": 1.0, "sigma": mix.sigma}
+        how = {"median": 1.0, "sigma": mix.sigma}
+        spread = {"fault": "slow_service", "with": how}
         faults.write_text(yaml.safe_dump({"seed": 7, "faults": [spread]}))
     fal = EmulatedFal.start(
         concurrency=mix.slots,

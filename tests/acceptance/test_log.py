@@ -10,7 +10,7 @@ import subprocess
 import httpx
 
 from tests.acceptance.conftest import World, cats
-from tests.acceptance.test_control import newest_run, read_until
+from tests.acceptance.test_control import read_until
 from tests.parts.command import BIN
 from tests.parts.log import log_lines
 from tests.parts.waiting import wait_until
@@ -20,7 +20,7 @@ REFUSED = "content_policy_violation"
 
 def on_the_page(world: World) -> set[str]:
     """What Prefect shows of the newest flow run's log, ours alone."""
-    api, run = world.command.environment["PREFECT_API_URL"], newest_run(world)
+    api, run = world.command.environment["PREFECT_API_URL"], world.newest_flow_run()
     wanted = {"logs": {"flow_run_id": {"any_": [run["id"]]}}}
     found = httpx.post(f"{api}/logs/filter", json=wanted, trust_env=False).json()
     return {line["message"] for line in found if line["name"].startswith("reelbatch")}

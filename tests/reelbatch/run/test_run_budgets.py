@@ -27,5 +27,6 @@ HELD = Held(batch_usd=Decimal("8.00"), today_usd=Decimal("40.00"))
 def test_the_budget_with_the_least_left_is_told(
     budget: str | None, budget_per_day: str | None, said: str | None
 ) -> None:
-    words = worded(HELD, *(most and Decimal(most) for most in (budget, budget_per_day)))
+    of_batch, of_day = (Decimal(most) if most else None for most in (budget, budget_per_day))
+    words = worded(HELD, of_batch, of_day)
     assert words is None if said is None else said in str(words)

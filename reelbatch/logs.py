@@ -69,7 +69,7 @@ def line_for(record: logging.LogRecord, stream: TextIO) -> str:
     if record.levelno < logging.WARNING or getattr(record, "reported", False):
         return ""
     # The progress line is drawn anew below it.
-    return f"\r\033[K{record.levelname.lower()}: {record.getMessage()}\n"
+    return f"\r\033[K{record.levelname.lower()}: {_message(record)}{_traceback(record)}\n"
 
 
 def as_json(record: logging.LogRecord) -> str:
@@ -77,11 +77,22 @@ def as_json(record: logging.LogRecord) -> str:
     line = {
         "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
         "level": record.levelname.lower(),
-        "message": without_queries(record.getMessage()),
+        "message": _message(record),
         "logger": record.name,
         **getattr(record, "ids", {}),
     }
-    if record.exc_info:
-        shown = logging.Formatter().formatException(record.exc_info)
-        line["exception"] = without_queries(shown)
+    if shown := _traceback(record):
+        line["exception"] = shown.lstrip()
     return json.dumps(line, default=str)
+
+
+def _message(record: logging.LogRecord) -> str:
+    """Of other libraries' lines nobody has cut anything yet."""
+    return without_queries(record.getMessage())
+
+
+def _traceback(record: logging.LogRecord) -> str:
+    """A bug shows itself whole."""
+    if not record.exc_info:
+        return ""
+    return "\n" + without_queries(logging.Formatter().formatException(record.exc_info))

@@ -77,8 +77,8 @@ def _say_unknown(calls: Sequence[UnknownCall], out: TextIO) -> None:
     n = len(calls)
     print(
         f"warning: webhooks came for {n} request{'s' if n > 1 else ''} that this ledger never "
-        "sent: fal ran them for another ledger, perhaps another machine's, or its restored copy. "
-        "Look there; nothing here waits for them.",
+        "sent: fal ran them for another ledger, perhaps another machine's, or an older copy of "
+        "this one. Look there; nothing here waits for them.",
         file=out,
     )
     for call in calls[:SHOWN]:

@@ -108,6 +108,7 @@ def _environment(s3: LocalS3, fal: EmulatedFal) -> dict[str, str]:
         **s3.environment,
         **fal.environment,
         "REELBATCH_LEDGER": f"sqlite:///{ledger}",
+        "REELBATCH_LOG_LEVEL": "warning",  # For people, even where they look at it through a pipe.
         "PREFECT_HOME": str((FOLDER / "prefect").absolute()),
     }
 

@@ -15,12 +15,16 @@ def progress_line(listeners: list[Listener]) -> Iterator[None]:
     if not sys.stderr.isatty():
         yield
         return
-    listeners.append(_show)
+    shown = False
+
+    def show(progress: Progress) -> None:
+        nonlocal shown
+        shown = True
+        print(f"\r\033[K{in_words(progress)}", end="", file=sys.stderr, flush=True)
+
+    listeners.append(show)
     try:
         yield
     finally:
-        print(file=sys.stderr)
-
-
-def _show(progress: Progress) -> None:
-    print(f"\r\033[K{in_words(progress)}", end="", file=sys.stderr, flush=True)
+        if shown:
+            print(file=sys.stderr)

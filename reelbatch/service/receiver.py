@@ -36,6 +36,7 @@ from reelbatch.ledger.webhooks import HandleOf, Heard
 from reelbatch.logs import say
 from reelbatch.run.settling import settle
 from reelbatch.service.fetching import Fetcher
+from reelbatch.service.refusals import Refusals
 
 BODY_CAP_BYTES = 1024 * 1024
 BODY_SECONDS = 15.0
@@ -68,6 +69,7 @@ class Receiver:
         self._fetcher = fetcher
         self._bookkeepers = bookkeepers
         self._clock = clock
+        self._refusals = Refusals()
 
     async def receive(self, request: Request) -> Response:
         """The one place where a call is answered; what is wrong with it only our log hears."""
@@ -81,7 +83,7 @@ class Receiver:
         except TooLarge:
             return said(413, "too large")
         except Forged as error:
-            say(log, logging.WARNING, f"a call was refused: {error}")
+            self._refusals.note(str(error))
             return said(401, "not verified")
         except Unreadable as error:
             say(log, logging.WARNING, f"a call of fal's cannot be used: {error}")

@@ -33,6 +33,7 @@ from tests.contracts.ledger_parts import (
     state,
     submitted,
 )
+from tests.parts.log import listening
 from tests.reelbatch.service.conftest import Door, spoken
 
 
@@ -201,10 +202,11 @@ async def test_forged_calls_never_reach_the_database(ledger: Ledger, door: Door)
         {"content": body, "headers": door.signer.headers(request_id, body, age=400)},
         {"content": body},
     ]
-    with statements_of(ledger) as statements:
+    with statements_of(ledger) as statements, listening() as heard:
         calls = [door.http.post(f"/webhooks/fal/{token}", **one) for one in forged * 50]
         assert {answer.status_code for answer in await asyncio.gather(*calls)} == {401}
         assert statements == []
+        assert 1 <= len(heard.about("a call was refused: ")) < 20, "they do not fill the disk"
         await door.call(token, request_id)
         assert statements, "we would have seen them"
 

@@ -7,6 +7,7 @@ changing either.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 
 from reelbatch.cli.prefect_server import LocalPrefect
 from reelbatch.errors import ReelbatchError, Refused
+from reelbatch.logs import say
 from reelbatch.run.handover import HANDOVER, Handover
 from reelbatch.run.request import GenerateRequest
 from reelbatch.run.totals import Totals
@@ -25,6 +27,8 @@ STOPPING = (
     "Stopping: no new submissions; what is on its way is written down. Once more to leave at once."
 )
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+log = logging.getLogger("reelbatch.run")
 
 
 def drive(request: GenerateRequest, handover: Handover, server: LocalPrefect) -> Totals:
@@ -111,8 +115,10 @@ def _listen(handover: Handover) -> None:
 
     def heard(number: signal.Signals) -> None:
         _leave_at_the_next(loop)
-        if sys.stderr.isatty():  # Elsewhere the log tells of it.
+        if sys.stderr.isatty():
             print(f"\r\033[K{STOPPING}", file=sys.stderr, flush=True)
+        else:
+            say(log, logging.INFO, STOPPING)
         handover.interrupt(by_person=number is signal.SIGINT)
 
     for number in SIGNALS:

@@ -5,6 +5,7 @@ What the report says comes from the ledger, never from what this process remembe
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +31,8 @@ from reelbatch.run.run import Run
 from reelbatch.run.totals import Totals, read_totals
 from reelbatch.urls import without_query
 
+PATIENCE_SECONDS = 20.0
+"""Prefect's client tries for more than a minute to reach a server that is gone."""
 TABLE_ROWS = 500
 """Prefect's page gets slow with more; the index has all of them."""
 
@@ -130,14 +133,15 @@ async def _publish(run: Run, totals: Totals) -> None:
     """Tables for the flow run's page. Without a reachable Prefect the run goes on."""
     page = run.archive.page_of(run.batch.name)
     try:
-        if totals.failures:
-            failed = _failures(totals)
-            await create_table_artifact(failed, key="failures", description="Failed takes")  # type: ignore[misc]
-        results = await run.book(_results, run)
-        await create_table_artifact(results, key="results", description=_sum(totals))  # type: ignore[misc]
-        await create_markdown_artifact(bill(totals), key="bill", description="Bill")  # type: ignore[misc]
-        if page:
-            await create_link_artifact(page, key="archive", link_text=totals.archive)  # type: ignore[misc]
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            if totals.failures:
+                failed = _failures(totals)
+                await create_table_artifact(failed, key="failures", description="Failed takes")  # type: ignore[misc]
+            results = await run.book(_results, run)
+            await create_table_artifact(results, key="results", description=_sum(totals))  # type: ignore[misc]
+            await create_markdown_artifact(bill(totals), key="bill", description="Bill")  # type: ignore[misc]
+            if page:
+                await create_link_artifact(page, key="archive", link_text=totals.archive)  # type: ignore[misc]
     except Exception as error:
         run.warn(f"Prefect did not take the result tables: {type(error).__name__}")
 

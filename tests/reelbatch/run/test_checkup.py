@@ -101,6 +101,11 @@ async def test_each_trouble_of_fal_shows_in_its_own_line(
     assert await unwell(settings) == {name: verdict}
 
 
+async def test_where_no_prefect_is_named_a_run_starts_its_own(settings: Settings) -> None:
+    found = await one(settings, "prefect")
+    assert (found.verdict, "a run starts a server" in found.message) == ("ok", True), found
+
+
 async def test_a_locked_account_is_told_in_fals_words(settings: Settings, fal: Emulator) -> None:
     fal.lock()
     found = await one(settings, "account")

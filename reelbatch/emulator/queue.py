@@ -67,7 +67,7 @@ class Queue:
 
     def dispatch(self) -> None:
         """Fill free slots; called whenever one may have become free."""
-        while self._line and self.slots.running < self.settings.concurrency:
+        while self._line and self.slots.running < self.settings.slots_left:
             self._start(self.submissions[self._line.pop(0)[2]])
 
     async def forget(self) -> None:
@@ -96,6 +96,7 @@ class Queue:
         if submission.state is State.IN_QUEUE and submission.request_id in self.submissions:
             insort(self._line, self._place(submission))
             self.dispatch()
+            self.slots.waits(self.waiting)
 
     def _start(self, submission: Submission) -> None:
         submission.attempts += 1

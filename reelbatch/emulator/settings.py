@@ -10,6 +10,8 @@ CHOICES = {"media": ("real", "tiny"), "cancelled_status": ("completed", "gone")}
 class Settings:
     concurrency: int = 2
     """Account-wide limit on IN_PROGRESS; fal gives a new account 2."""
+    others: int = 0
+    """Slots that other people's work holds: one queue serves all users (fal.md, section 4)."""
     service_seconds: float = 1.0
     retry_backoff_seconds: float = 0.02
     """First wait before the server runs a failed request again; doubles up to 16 times."""
@@ -27,6 +29,11 @@ class Settings:
     media: Literal["real", "tiny"] = "real"
     media_bytes: int = 0
     """Pad each video to this size with a `free` box."""
+
+    @property
+    def slots_left(self) -> int:
+        """What other people leave to the account."""
+        return max(0, self.concurrency - self.others)
 
     def change(self, **wishes: Any) -> None:
         """Raises ValueError for a name or a type that is none of ours."""

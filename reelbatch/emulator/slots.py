@@ -16,6 +16,7 @@ class Slots:
 
     def reset(self) -> None:
         self.max_running = self.running
+        self.max_waiting = 0
         self._used = self._offered = 0.0
         self._used_by_last = self._offered_by_last = 0.0
         self._measured_at = time.monotonic()
@@ -32,6 +33,10 @@ class Slots:
         self.running += 1
         self.max_running = max(self.max_running, self.running)
 
+    def waits(self, count: int) -> None:
+        """So many are in line, now that one more has joined it."""
+        self.max_waiting = max(self.max_waiting, count)
+
     def freed(self) -> None:
         self.measure()
         self.running -= 1
@@ -47,7 +52,7 @@ class Slots:
         passed, self._measured_at = at - self._measured_at, at
         if self._first_submitted_at is not None:
             self._used += self.running * passed
-            self._offered += self._settings.concurrency * passed
+            self._offered += self._settings.slots_left * passed
 
     def shown(self) -> dict[str, Any]:
         """Seconds between the first submission and the last completion."""
@@ -56,6 +61,7 @@ class Slots:
             "concurrency": self._settings.concurrency,
             "running": self.running,
             "max_running": self.max_running,
+            "max_waiting": self.max_waiting,
             "slot_seconds_used": round(self._used_by_last, 3),
             "slot_seconds_offered": round(self._offered_by_last, 3),
             "busy_share": round(share, 4),

@@ -45,7 +45,7 @@ def emptied(emulator: Emulator) -> Emulator:
     emulator.forget()
     emulator.mend()
     emulator.unlock()
-    emulator.set(concurrency=8, service_seconds=0.2)
+    emulator.set(concurrency=8, others=0, service_seconds=0.2)
     return emulator
 
 

@@ -42,7 +42,11 @@ def fal(tasks_emulator: Emulator) -> Emulator:
     tasks_emulator.mend()
     tasks_emulator.unlock()
     tasks_emulator.set(
-        concurrency=8, service_seconds=0.1, honour_cancel=False, cancelled_status="completed"
+        concurrency=8,
+        others=0,
+        service_seconds=0.1,
+        honour_cancel=False,
+        cancelled_status="completed",
     )
     return tasks_emulator
 

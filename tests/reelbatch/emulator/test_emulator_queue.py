@@ -164,6 +164,19 @@ def test_a_waiting_request_knows_how_many_are_in_front(emulator: Emulated) -> No
     emulator.http.put(waiting[0]["cancel_url"])
 
 
+def test_other_people_take_slots_and_leave_them(emulator: Emulated) -> None:
+    """What runs goes on; what waits does so until somebody has left."""
+    emulator.set(concurrency=3, others=3, service_seconds=0.1)
+    submitted = [emulator.submit(f"number {n}") for n in range(3)]
+    slots = emulator.state()["slots"]
+    assert (slots["running"], slots["max_waiting"]) == (0, 3)
+    emulator.set(others=2)
+    for each in submitted:
+        emulator.events(each)
+    slots = emulator.state()["slots"]
+    assert (slots["max_running"], slots["max_waiting"]) == (1, 3)
+
+
 def test_what_has_not_started_in_time_is_an_unbilled_504_of_the_user(emulator: Emulated) -> None:
     """The new header wins over the old one."""
     emulator.break_("stuck")

@@ -19,6 +19,7 @@ from reelbatch.run.progress import Progress, ProgressLog, look, tell
 from reelbatch.run.run import Run
 from reelbatch.run.unshaken import DRAIN_SECONDS
 from reelbatch.run.unwaited import in_thread
+from reelbatch.run.window import keep_window
 from tasks.report import write_files
 
 BETWEEN_LOOKS_SECONDS = 2.0
@@ -43,6 +44,7 @@ async def at_work(run: Run) -> AsyncIterator[None]:
         asyncio.create_task(run.poller.work()),
         asyncio.create_task(run.elsewhere.work()),
         asyncio.create_task(obey(run)),
+        asyncio.create_task(keep_window(run)),
         asyncio.create_task(tell(run, [*listeners, page.listen, told.listen])),
         asyncio.create_task(page.work()),
         asyncio.create_task(budget.work()),

@@ -47,6 +47,7 @@ async def report(run: Run) -> Totals:
         run.settings.account_id,
         slots=slots_shown_to(run),
         run_seconds=run.poller.schedule.run_times.median,
+        since=run.started_at,
     )
     await run.carry(write_files, run)
     totals = await run.book(totals_of, run)

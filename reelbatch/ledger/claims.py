@@ -14,7 +14,7 @@ from typing import Literal
 from sqlalchemy import Connection, RowMapping, bindparam, exists, func, select
 
 from reelbatch.jobs import HELD, Arguments, State
-from reelbatch.ledger import bills, parking
+from reelbatch.ledger import bills, parking, slots
 from reelbatch.ledger.batches import MARKED
 from reelbatch.ledger.engine import Ledger, now
 from reelbatch.ledger.posts import lock_account_of_job
@@ -34,8 +34,8 @@ StopReason = Literal["budget", "paused", "cancelled"]
 class Terms:
     """What a claim must respect, besides what the ledger knows."""
 
-    window: int
-    """Unless a person has set another one for the account."""
+    window: int | None
+    """Unless a person has set another one for the account. None: what the account's slots want."""
     pace_per_second: float | None
     price: Decimal
     budget: Decimal | None
@@ -105,7 +105,7 @@ def claim(ledger: Ledger, job_id: str, body: Arguments, terms: Terms) -> Claim:
             or _served(tx, job, at)
             or _parked(account, terms, at)
             or _too_soon(account, at)
-            or _no_place(tx, job, account["window"] or terms.window, at)
+            or _no_place(tx, job, _window(account, terms, at), at)
             or _over_budget(account, job, terms, at)
         )
         return refusal or _take(tx, account, job, body, terms, at)
@@ -199,6 +199,10 @@ def _parked(account: RowMapping, terms: Terms, at: datetime) -> Wait | None:
 def _too_soon(account: RowMapping, at: datetime) -> Wait | None:
     due = account["next_submit_at"]
     return Wait(reason="pace", until=due) if due and due > at else None
+
+
+def _window(account: RowMapping, terms: Terms, at: datetime) -> int:
+    return account["window"] or terms.window or slots.window_of(account, at)
 
 
 def _no_place(tx: Connection, job: RowMapping, window: int, at: datetime) -> Wait | None:

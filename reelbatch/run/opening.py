@@ -15,7 +15,7 @@ from reelbatch.errors import Refused
 from reelbatch.fal.answers import KeyCheck
 from reelbatch.fal.client import Fal, open_fal
 from reelbatch.jobs import RowId
-from reelbatch.ledger import Ledger, batches, parking, reading
+from reelbatch.ledger import Ledger, batches, parking, reading, slots
 from reelbatch.ledger.batches import Batch
 from reelbatch.media.download import Downloader
 from reelbatch.media.remote import FAL_MEDIA, remote_for
@@ -23,7 +23,7 @@ from reelbatch.run.plan import Plan
 from reelbatch.run.polling import REMOTE_CALLS_PER_SECOND, Poller
 from reelbatch.run.prices import read_prices
 from reelbatch.run.request import GenerateRequest
-from reelbatch.run.run import DEFAULT_WINDOW, Run
+from reelbatch.run.run import Run
 from reelbatch.run.run_times import RunTimes
 from reelbatch.run.schedule import Schedule
 
@@ -67,7 +67,7 @@ async def open_run(
             downloader=downloader_for(settings),
             remote=remote_for(settings),
             prices=await read_prices(settings, fal),
-            window=_window(settings, facts),
+            window=_window(settings, ledger),
             bookkeepers=bookkeepers,
             porters=porters,
             poller=Poller(
@@ -127,13 +127,11 @@ def open_the_batch(
     )
 
 
-def _window(settings: Settings, facts: reading.AccountFacts | None) -> int:
-    """How many requests may be at fal at once: twice the slots, so that none ever waits for us."""
+def _window(settings: Settings, ledger: Ledger) -> int:
+    """How many requests may be at fal at once, as things stand."""
     if settings.max_in_flight != "auto":
         return settings.max_in_flight
-    if facts and facts.slots_seen:
-        return 2 * facts.slots_seen
-    return DEFAULT_WINDOW
+    return slots.standing(ledger, settings.account_id).window
 
 
 def downloader_for(settings: Settings) -> Downloader:

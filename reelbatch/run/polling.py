@@ -113,14 +113,18 @@ class Poller:
     ) -> Completed | Gone | Unfinished:
         """One look now, at the shared pace; the schedule learns nothing. Raises Permanent."""
         try:
-            async with self._busy:
-                status = await self._status_of(submission)
+            status = await self.ask(submission)
         except Transient:
             return Unfinished()
         if isinstance(status, Completed | Gone):
             return status
         heard.set()
         return Unfinished()
+
+    async def ask(self, submission: Submission) -> Status:
+        """The same for whoever wants to know more. Raises Transient and Permanent."""
+        async with self._busy:
+            return await self._status_of(submission)
 
     def settled(self, request_ids: Collection[str]) -> None:
         """Nobody need wait for these any more."""

@@ -38,7 +38,6 @@ from reelbatch.run.stopping import ADVICE, StopReason
 P = ParamSpec("P")
 T = TypeVar("T")
 
-DEFAULT_WINDOW = 80
 FIRST_ANSWERS = 10
 UNREACHABLE_FOR = timedelta(minutes=10)
 ARCHIVE_REFUSALS = 3
@@ -64,7 +63,8 @@ class Run:
     remote: Remote
     prices: Prices
     window: int
-    """Requests in flight, for the account: this run's own wish, or what a person ordered since."""
+    """Requests in flight, for the account: this run's own wish, or what a person ordered since.
+    With `auto`, what was known of it a moment ago: the claim reads it anew."""
     bookkeepers: Executor
     """Threads for the ledger: one for SQLite, whose writers would only wait for each other."""
     porters: Executor
@@ -108,6 +108,7 @@ class Run:
         self._last_shard_begun = False
         self._heard_at = float("-inf")
         self._own_window = self.window
+        self._ordered: int | None = None
         self.gone = asyncio.Event()
         """Set once nothing is waited for any more: everybody goes."""
         self.room = asyncio.Event()
@@ -160,13 +161,26 @@ class Run:
 
     def take_window(self, ordered: int | None) -> None:
         """A person's word, from any terminal, wins over this run's own window."""
+        self._ordered = ordered
         self.window = ordered or self._own_window
         self.room.set()
+
+    def found_window(self, found: int) -> None:
+        """What `auto` makes of the account by now; a person's word still wins."""
+        if found > self._own_window:
+            self.gate.place_freed()
+        self._own_window = found
+        self.take_window(self._ordered)
+
+    @property
+    def auto(self) -> bool:
+        """Whether nobody has said how many may be at fal at once."""
+        return self.settings.max_in_flight == "auto"
 
     def terms(self, endpoint_id: str) -> Terms:
         """What a claim for this endpoint must respect."""
         return Terms(
-            window=self.window,
+            window=None if self.auto else self.window,
             pace_per_second=self.settings.pace_per_second,
             price=self.prices.of(endpoint_id),
             budget=self.settings.budget,

@@ -62,7 +62,7 @@ def rows(count: int) -> list[Row]:
 
 def terms(
     *,
-    window: int = 80,
+    window: int | None = 80,
     pace: float | None = None,
     price: Decimal = PRICE,
     budget: str | None = None,

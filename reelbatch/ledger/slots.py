@@ -13,10 +13,10 @@ from typing import Any
 
 from sqlalchemy import RowMapping, bindparam, func, select
 
-from reelbatch.jobs import BatchId, State
+from reelbatch.jobs import State
 from reelbatch.ledger.engine import Ledger, now
 from reelbatch.ledger.posts import lock_account
-from reelbatch.ledger.schema import IN_FLIGHT_SQL, accounts, attempts, jobs, money_events
+from reelbatch.ledger.schema import IN_FLIGHT_SQL, accounts, attempts, jobs
 
 AT_FIRST = 80
 LEAST, MOST = 4, 5000
@@ -96,63 +96,25 @@ def keep_count(ledger: Ledger, account_id: str, slots: int) -> None:
 
 
 def submissions(ledger: Ledger, account_id: str) -> list[RowMapping]:
-    """fal's handle on everything of the account that it has not finished, as far as is known."""
+    """fal's handle on everything of the account that it has not finished, as far as is known;
+    what was sent last stands last.
+    """
     with ledger.reading() as tx:
         return list(tx.execute(_SUBMISSIONS, {"account_id": account_id}).mappings())
 
 
-_HANDLE = (
-    attempts.c.request_id,
-    attempts.c.status_url,
-    attempts.c.response_url,
-    attempts.c.cancel_url,
-)
 _SUBMISSIONS = (
-    select(*_HANDLE)
+    select(
+        attempts.c.request_id,
+        attempts.c.status_url,
+        attempts.c.response_url,
+        attempts.c.cancel_url,
+    )
     .join(jobs, jobs.c.attempt_id == attempts.c.id)
     .where(
         jobs.c.account_id == bindparam("account_id"),
         IN_FLIGHT_SQL,
         jobs.c.state == State.SUBMITTED,
     )
-)
-
-
-def finished_within(ledger: Ledger, account_id: str, seconds: float) -> int:
-    """How many of the account's requests were settled lately, in batches that are at fal now."""
-    with ledger.reading() as tx:
-        since = now(tx) - timedelta(seconds=seconds)
-        counted = tx.execute(_FINISHED, {"account_id": account_id, "since": since})
-        return int(counted.scalar_one())
-
-
-_FINISHED = (
-    select(func.count())
-    .select_from(money_events)
-    .where(
-        money_events.c.batch_id.in_(
-            select(jobs.c.batch_id).where(
-                jobs.c.account_id == bindparam("account_id"), IN_FLIGHT_SQL
-            )
-        ),
-        money_events.c.at > bindparam("since"),
-        money_events.c.kind == "settle",
-    )
-)
-"""By the index `money_of_batch`: no sum over history."""
-
-
-def last_finished(ledger: Ledger, batch_id: BatchId) -> RowMapping | None:
-    """fal's handle on the request of the batch that was settled last."""
-    with ledger.reading() as tx:
-        return tx.execute(_LAST, {"batch_id": batch_id}).mappings().first()
-
-
-_LAST = (
-    select(*_HANDLE)
-    .select_from(money_events)
-    .join(attempts, attempts.c.id == money_events.c.attempt_id)
-    .where(money_events.c.batch_id == bindparam("batch_id"), money_events.c.kind == "settle")
-    .order_by(money_events.c.at.desc())
-    .limit(1)
+    .order_by(attempts.c.claimed_at)
 )

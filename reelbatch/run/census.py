@@ -44,6 +44,10 @@ class Census:
         if unforeseen and self.slots is not None and self._low > self.slots:
             self.slots = None
 
+    def ended_early(self) -> None:
+        """A request is done that should have been queued: there are more slots than we knew."""
+        self.slots, self._high = None, None
+
     def next_place(self, line: int, now: float, run_seconds: float | None) -> int | None:
         """Whom to ask about next, by place in the line; None: nobody now."""
         if self._next_at is None:

@@ -113,7 +113,8 @@ class Poller:
     ) -> Completed | Gone | Unfinished:
         """One look now, at the shared pace; the schedule learns nothing. Raises Permanent."""
         try:
-            status = await self.ask(submission)
+            async with self._busy:
+                status = await self._status_of(submission)
         except Transient:
             return Unfinished()
         if isinstance(status, Completed | Gone):
@@ -122,9 +123,17 @@ class Poller:
         return Unfinished()
 
     async def ask(self, submission: Submission) -> Status:
-        """The same for whoever wants to know more. Raises Transient and Permanent."""
+        """Ask beside the schedule; who waits for it here hears of it, too.
+
+        Raises Transient and Permanent.
+        """
         async with self._busy:
-            return await self._status_of(submission)
+            status = await self._status_of(submission)
+        for watch in self._watches:
+            if watch.submission.request_id == submission.request_id and not watch.done.done():
+                self._read(watch, status)
+        self._changed.set()
+        return status
 
     def settled(self, request_ids: Collection[str]) -> None:
         """Nobody need wait for these any more."""

@@ -103,11 +103,8 @@ class Schedule(Generic[Key]):
         waiting = self._answered(key)
         if waiting is None:
             return
-        early = waiting.start - now
-        self.census.runs(
-            ahead=self._ahead(waiting, now),
-            unforeseen=early > UNFORESEEN * (self.run_times.median or 0.0),
-        )
+        unforeseen = self._is_unforeseen(waiting.start - now)
+        self.census.runs(ahead=self._ahead(waiting, now), unforeseen=unforeseen)
         if waiting.looks == 1 and waiting.timed:
             self.run_times.was_early()
         if not waiting.running:
@@ -123,6 +120,8 @@ class Schedule(Generic[Key]):
             return
         if waiting.looks == 1:
             self.run_times.was_late()
+        if run_seconds is not None and self._is_unforeseen(waiting.start + run_seconds - now):
+            self.census.ended_early()
         self.run_times.add(run_seconds if run_seconds is not None else now - waiting.accepted)
         ended = waiting.start + (run_seconds or 0.0) if waiting.looks <= 1 else now
         self._finished.append(min(now, max(ended, waiting.accepted)))
@@ -132,6 +131,9 @@ class Schedule(Generic[Key]):
         """Nobody waits for it any more; if it was the scout, another one is."""
         if self._line.pop(key, None):
             self._plan(now)
+
+    def _is_unforeseen(self, early: float) -> bool:
+        return early > UNFORESEEN * (self.run_times.median or 0.0)
 
     def _answered(self, key: Key) -> Waiting[Key] | None:
         waiting = self._line.get(key)

@@ -1,7 +1,8 @@
 """`--max-in-flight auto`: count how many of the account's requests run while others wait.
 
-A window of twice the slots keeps all of them busy and the line at fal short. Who polls asks
-fal how each request stands; who listens goes by how fast webhooks come.
+A window of twice the slots keeps all of them busy and the line at fal short. Who listens for
+webhooks counts the same way: how fast they come says how the receiver fares, and one that was
+away for an hour hears of more requests at once than ever ran.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from time import monotonic
 
 from reelbatch.errors import Permanent, Transient
-from reelbatch.fal.answers import Completed, Queued, Running, Status, Submission
+from reelbatch.fal.answers import Queued, Running, Status, Submission
 from reelbatch.ledger import slots
 from reelbatch.ledger.slots import Standing
 from reelbatch.run.entries import submission_in
@@ -30,9 +31,6 @@ SAMPLE = 200
 """Of more requests than that, as many drawn by lot: 400 slots are found to about 6 %."""
 NEWS = 0.1
 """What changes by less, sampling alone may have changed."""
-NEARLY_ALL = 0.75
-"""Half of a window that is wide enough runs; of one that is not, all but what we see late."""
-RUN_TIMES = 3
 AT_ONCE = 4
 """The poller's own looks go on meanwhile."""
 
@@ -79,6 +77,7 @@ class WindowCensus:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._full_since: float | None = None
+        self._peeked_at = 0.0
         self._last: Standing | None = None
         self._steady = False
         """The last two counts said the same."""
@@ -113,23 +112,31 @@ class WindowCensus:
         passed = (now.at - now.counted_at).total_seconds()
         if passed < AGAIN_SECONDS:
             return False
-        return not self._steady or passed >= STEADY_SECONDS or await self._none_waits(now)
+        return not self._steady or passed >= STEADY_SECONDS or await self._none_waits()
 
-    async def _none_waits(self, now: Standing) -> bool:
-        """So many end that nearly all must be running: there are more slots than we fill."""
-        running = await self._running_lately()
-        return running is not None and running >= NEARLY_ALL * now.in_flight
+    async def _none_waits(self) -> bool:
+        """Whether even the last in line runs: then there are more slots than we fill.
+
+        One status call in ten seconds, and no more than two in a run time.
+        """
+        run = self._run
+        usual = run.poller.schedule.run_times.median or run.webhook_waits.median or 0.0
+        if monotonic() - self._peeked_at < max(AGAIN_SECONDS, usual / 2):
+            return False
+        self._peeked_at = monotonic()
+        line = await run.book(slots.submissions, run.ledger, run.settings.account_id)
+        last = await self._ask(submission_in(line[-1])) if line else None
+        return isinstance(last, Running)
 
     async def _take(self, now: Standing) -> None:
         run, account = self._run, self._run.settings.account_id
         if not await run.book(slots.take_turn, run.ledger, account, now.counted_at):
             return
-        count = await (self._by_completions(now) if run.listens else self._by_asking())
-        found = slots_in(count, now.slots_seen) if count else None
+        found = slots_in(await self._count(), now.slots_seen)
         if found is not None:
             await run.book(slots.keep_count, run.ledger, account, found)
 
-    async def _by_asking(self) -> Count:
+    async def _count(self) -> Count:
         """One status call each, in no order: what starts or ends meanwhile evens out."""
         run = self._run
         known = await run.book(slots.submissions, run.ledger, run.settings.account_id)
@@ -156,42 +163,3 @@ class WindowCensus:
             return await self._run.poller.ask(submission)
         except (Transient, Permanent):
             return None
-
-    async def _by_completions(self, now: Standing) -> Count | None:
-        """Little's law: completions a second times the run time is how many run."""
-        await self._learn_run_time()
-        running = await self._running_lately()
-        if running is None:
-            return None
-        running = min(now.in_flight, round(running))
-        none_waits = running >= NEARLY_ALL * now.in_flight
-        return Count(
-            in_flight=now.in_flight,
-            answered=now.in_flight,
-            running=running,
-            waiting=0 if none_waits else now.in_flight - running,
-        )
-
-    async def _running_lately(self) -> float | None:
-        """How many ran, on average, over whole run times in which the window was full.
-
-        In one run time each busy slot ends one request, however the ends are bunched.
-        """
-        run, seconds = self._run, self._run.poller.schedule.run_times.median
-        if not seconds or self._full_since is None:
-            return None
-        full = monotonic() - self._full_since
-        spans = int(min(full, max(RUN_TIMES * seconds, AGAIN_SECONDS)) / seconds)
-        if spans < 1:
-            return None
-        account = run.settings.account_id
-        ended = await run.book(slots.finished_within, run.ledger, account, spans * seconds)
-        return ended / spans
-
-    async def _learn_run_time(self) -> None:
-        """A webhook does not tell it: one status call about what has just ended does."""
-        run = self._run
-        last = await run.book(slots.last_finished, run.ledger, run.batch.id)
-        status = await self._ask(submission_in(last)) if last else None
-        if isinstance(status, Completed) and status.inference_seconds is not None:
-            run.poller.schedule.run_times.add(status.inference_seconds)

@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from reelbatch.jobs import BatchId
 from reelbatch.ledger import Ledger, learning, orders, slots
 from reelbatch.ledger.claims import Claimed, Wait, claim
 from reelbatch.ledger.results import settle_good
@@ -106,29 +105,14 @@ def test_of_those_who_would_count_one_does(ledger: Ledger) -> None:
 
 
 def test_a_count_is_of_all_that_the_account_has_at_fal(ledger: Ledger) -> None:
-    """Of every batch; not what is on the wire, and not what has ended."""
+    """Of every batch, in the order it was sent; not what is on the wire or has ended."""
     cat, kitten, on_the_wire, done = pending(ledger, 4)
     (dog,) = pending(ledger, 1, name="dogs")
-    at_fal = {f"request-{submitted(ledger, job_id)}" for job_id in (cat, kitten, dog)}
+    at_fal = [f"request-{submitted(ledger, job_id)}" for job_id in (kitten, dog, cat)]
     claimed(ledger, on_the_wire)
     settle_good(ledger, submitted(ledger, done), good(), PRICE)
-    assert {one["request_id"] for one in slots.submissions(ledger, ACCOUNT)} == at_fal
+    assert [one["request_id"] for one in slots.submissions(ledger, ACCOUNT)] == at_fal
     assert slots.standing(ledger, ACCOUNT).in_flight == 4
-
-
-def test_what_ended_lately_is_counted_while_its_batch_is_at_fal(ledger: Ledger) -> None:
-    cat, kitten, tom = pending(ledger, 3)
-    last = ""
-    for job_id in (cat, kitten):
-        last = submitted(ledger, job_id)
-        settle_good(ledger, last, good(job_id), PRICE)
-    assert slots.finished_within(ledger, ACCOUNT, 60) == 0
-    submitted(ledger, tom)
-    assert slots.finished_within(ledger, ACCOUNT, 60) == 2
-    assert slots.finished_within(ledger, ACCOUNT, -1) == 0
-    found = slots.last_finished(ledger, batch_named(ledger).id)
-    assert found and found["request_id"] == f"request-{last}"
-    assert slots.last_finished(ledger, BatchId("nobody's")) is None
 
 
 def test_one_run_may_raise_what_is_known_and_lowers_only_what_is_old(ledger: Ledger) -> None:

@@ -55,6 +55,10 @@ class Emulator:
         """Drop every submission, the running ones too; counters start at zero."""
         self._ask("POST", "/forget")
 
+    def count_anew(self) -> None:
+        """Counters start at zero, while everything goes on."""
+        self._ask("POST", "/reset")
+
     def lock(self, **reason: Any) -> None:
         """Lock the account, as fal does when the balance is used up."""
         self._ask("POST", "/lock", reason)

@@ -49,10 +49,12 @@ def slots_in(count: Count, known: int | None) -> int | None:
     """How many slots a count shows, beside what was known; None where it shows nothing.
 
     Where none waits there may be more slots than we have seen; where none runs, other people's
-    work stands in front of ours, and says nothing of our limit.
+    work stands in front of ours, and says nothing of our limit. Where more have ended than run,
+    it took too long to count them.
     """
     too_few = 2 * count.answered < min(count.in_flight, SAMPLE)
-    if not count.running or too_few:
+    too_late = count.answered - count.waiting > 2 * count.running
+    if not count.running or too_few or too_late:
         return None
     running = max(1, round(count.in_flight * count.running / count.answered))
     return running if count.waiting else max(running, known or 0)

@@ -30,6 +30,7 @@ def counted(
         (counted(80, running=0), None, None),
         (counted(80, running=0), 40, None),
         (counted(80, running=20, done=20), None, 20),
+        (counted(80, running=20, done=21), None, None),
         (counted(80, running=60, done=20), 40, 60),
         (counted(80, running=20, silent=40), None, 40),
         (counted(80, running=20, silent=41), None, None),
@@ -68,8 +69,16 @@ def test_counting_again_and_again_comes_to_rest_at_twice_the_slots(slots: int, w
 
 @pytest.mark.parametrize(
     ("before", "after", "news"),
-    [(None, 2, True), (2, 3, True), (2, 2, False), (40, 43, False), (40, 45, True), (40, 30, True)]
-    + [(40, None, False), (None, None, False)],
+    [
+        (None, 2, True),
+        (2, 3, True),
+        (2, 2, False),
+        (40, 43, False),
+        (40, 45, True),
+        (40, 30, True),
+        (40, None, False),
+        (None, None, False),
+    ],
 )
 def test_only_a_change_beyond_chance_is_news(
     before: int | None, after: int | None, news: bool

@@ -192,6 +192,7 @@ def bill(totals: Totals) -> str:
         f"| spent since this run began | ${as_text(totals.spent_usd)} |",
         f"| spent for the batch | ${as_text(counts.spent_usd)} |",
         f"| set aside for what is at fal or in doubt | ${as_text(counts.reserved_usd)} |",
+        *([f"| slots at fal, as last seen | {slots} |"] if (slots := totals.slots_seen) else []),
         f"| videos, sidecars and index | `{totals.archive}/{totals.batch}/` |",
     ]
     causes = [f"- {n} x `{kind}`: {advice_of(kind)}" for kind, n in totals.causes.items()]

@@ -91,6 +91,8 @@ def say_totals(totals: Totals, out: TextIO) -> None:
     if any(rest.values()):
         print("  " + ", ".join(f"{n} {word}" for word, n in rest.items() if n), file=out)
     print(f"  {_money(totals)}", file=out)
+    if totals.slots_seen:
+        print(f"  fal last gave this account {_n(totals.slots_seen, 'slot')}", file=out)
     if counts.in_doubt:
         _say_doubts(totals, out)
     for cause in totals.unkept:

@@ -82,6 +82,7 @@ def figures(seen: Glance) -> dict[str, str]:
     told = {
         "waiting": str(seen.count(State.PENDING)),
         "in flight": str(seen.count(State.SUBMITTING, State.SUBMITTED)),
+        "slots at fal": f"{seen.slots_seen}, as last seen" if seen.slots_seen else "",
         "window": f"{seen.window}, as ordered" if seen.window else "",
         "to archive": _if_any(seen.count(State.COMPLETED)),
         "in doubt": _if_any(seen.count(State.IN_DOUBT)),

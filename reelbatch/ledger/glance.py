@@ -32,6 +32,8 @@ class Glance:
     mark: Mark | None
     window: int | None
     """Requests in flight for the account, where a person has ordered it."""
+    slots_seen: int | None
+    """How many of the account's requests fal ran at once, when somebody last looked."""
     parked_reason: str | None
     parked_until: datetime | None
     spent_usd: Decimal
@@ -75,6 +77,7 @@ _ABOUT = (
         batches.c.spent_usd,
         batches.c.reserved_usd,
         accounts.c.window,
+        accounts.c.slots_seen,
         accounts.c.parked_reason,
         accounts.c.parked_until,
     )

@@ -46,6 +46,8 @@ class Totals:
     """How many results that are."""
     unkept: Sequence[Unkept] = ()
     """Why made videos are not in the archive yet."""
+    slots_seen: int | None = None
+    """How many of the account's requests fal ran at once, when somebody last looked."""
     doubted_usd: Decimal = Decimal(0)
     """What may have been paid for submissions without an answer."""
     doubts_until: datetime | None = None
@@ -121,6 +123,7 @@ def read_totals(
     counts = reading.counts(ledger, batch.id)
     doubts = doubts_of(ledger, batch.id) if counts.in_doubt else []
     at_fal = reading.at_fal(ledger, batch.id) if counts.remaining else NOTHING_AT_FAL
+    facts = reading.account_facts(ledger, batch.account_id)
     chosen = counts if selected is None else reading.counts(ledger, batch.id, selected=selected)
     return Totals(
         batch=batch.name,
@@ -132,6 +135,7 @@ def read_totals(
         stopped=stopped if chosen.remaining or chosen.cancelled else None,
         stop_detail=stop_detail,
         spent_usd=counts.spent_usd - (spent_before or Decimal(0)),
+        slots_seen=facts.slots_seen if facts else None,
         doubted_usd=sum((doubt.reserved_usd for doubt in doubts), Decimal(0)),
         doubts_until=max((doubt.deadline_at for doubt in doubts), default=None),
         parked=parking.parked(ledger, batch.account_id) if counts.pending else None,

@@ -7,7 +7,8 @@ import json
 from decimal import Decimal
 from typing import Any
 
-from tasks.report import slots_shown_to, totals_of, write_files
+from reelbatch.ledger import slots
+from tasks.report import bill, slots_shown_to, totals_of, write_files
 from tests.parts.emulator import Emulator
 from tests.tasks.conftest import Studio
 
@@ -80,3 +81,11 @@ async def test_only_a_run_that_works_alone_says_how_many_slots_there_are(studio:
             run.poller.schedule.census.slots = 10
             said.append(slots_shown_to(run))
     assert said == [10, None, None]
+
+
+async def test_the_bill_says_how_many_slots_were_seen(studio: Studio) -> None:
+    studio.write("id,prompt,seed", "tom,A cat,1")
+    async with studio.open() as run:
+        assert "slots" not in bill(totals_of(run))
+        slots.keep_count(studio.ledger, run.settings.account_id, 12)
+        assert "| slots at fal, as last seen | 12 |" in bill(totals_of(run))

@@ -20,6 +20,7 @@ def seen(**changes: Any) -> Glance:
         "states": STATES,
         "mark": None,
         "window": None,
+        "slots_seen": None,
         "parked_reason": None,
         "parked_until": None,
         "spent_usd": Decimal("12000"),
@@ -32,9 +33,10 @@ def seen(**changes: Any) -> Glance:
 
 
 def test_a_line_tells_all_of_it() -> None:
-    assert as_line("cats", seen()) == (
-        "cats: 60000 of 100000 archived; waiting 39900; in flight 80; rate 40.0 a minute; "
-        "left 16.7 h; fal's run time p50 50.0 s, p95 95.0 s; "
+    assert as_line("cats", seen(slots_seen=40)) == (
+        "cats: 60000 of 100000 archived; waiting 39900; in flight 80; "
+        "slots at fal 40, as last seen; rate 40.0 a minute; left 16.7 h; "
+        "fal's run time p50 50.0 s, p95 95.0 s; "
         "money $12000.00 spent, $16.00 reserved; 20 failed with content_policy_violation"
     )
 

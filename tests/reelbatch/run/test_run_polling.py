@@ -191,3 +191,22 @@ def test_what_another_process_left_behind_is_looked_at_first_thing() -> None:
             assert now() < 0.1
 
     run_ahead(story())
+
+
+def test_what_is_asked_by_the_way_is_told_to_whoever_waits_for_it() -> None:
+    """No look of its own is due: the poller is not even at work."""
+
+    async def story() -> None:
+        poller = new_poller(Answers(Running(), Completed()))
+        tom, rex = (
+            asyncio.create_task(poller.finished(submission(name), age=0.0))
+            for name in ("tom", "rex")
+        )
+        await asyncio.sleep(0)
+        assert await poller.ask(submission("tom")) == Running()
+        assert await poller.ask(submission("tom")) == Completed()
+        assert await tom == Completed()
+        assert not rex.done()
+        rex.cancel()
+
+    run_ahead(story())

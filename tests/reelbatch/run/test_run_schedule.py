@@ -7,6 +7,8 @@ from random import Random
 
 import pytest
 
+from reelbatch.run.run_times import RunTimes
+from reelbatch.run.schedule import Schedule
 from tests.reelbatch.run.simulated_fal import Outcome, drive
 from tests.reelbatch.run.virtual_time import run_ahead
 
@@ -61,3 +63,14 @@ def test_a_known_run_time_spares_looks_at_the_first_job() -> None:
 def test_jobs_that_become_slower_are_not_asked_about_all_the_time() -> None:
     seconds = [RUN_SECONDS] * 400 + [2 * RUN_SECONDS] * 400
     assert run_ahead(drive(seconds, slots=SLOTS, window=WINDOW)).calls_a_job <= 2.5
+
+
+@pytest.mark.parametrize(("done", "slots"), [("first", 2), ("last", None)])
+def test_what_ends_before_its_turn_shows_more_slots(done: str, slots: int | None) -> None:
+    """Of four and two slots, the last could only begin when the first had ended."""
+    schedule: Schedule[str] = Schedule(RunTimes(), slots=2)
+    schedule.run_times.add(RUN_SECONDS)
+    for name in ("first", "second", "third", "last"):
+        schedule.accepted(name, 0.0, 0.0)
+    schedule.completed(done, RUN_SECONDS + 1, RUN_SECONDS)
+    assert schedule.slots == slots

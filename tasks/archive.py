@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any
 
 from sqlalchemy import RowMapping
 
-from reelbatch.archive.contract import Stored
 from reelbatch.archive.open import open_archive
 from reelbatch.archive.sidecar import sidecar_key
 from reelbatch.archive.video import store_video
@@ -77,9 +74,10 @@ async def _try(run: Run, job_id: JobId) -> State:
 
 async def _keep(run: Run, job: RowMapping, content: bytes, kept: Kept) -> State:
     """Committed, put, told beside it, and only then ARCHIVED."""
-    await run.book(keeping.about_to_keep, run.ledger, job["id"], kept)
+    attempts = await run.book(keeping.about_to_keep, run.ledger, job["id"], kept)
     stored = await run.carry(store_video, run.archive, kept.key, job["id"], content, kept.sha256)
-    await _sidecar(run, {**job, **asdict(kept)}, stored)
+    sidecar = sidecar_of(run.batch, run.settings.account, {**job, **asdict(kept)}, attempts, stored)
+    await run.carry(run.archive.put, sidecar_key(stored.key), sidecar.render(), JSON_TYPE)
     await run.book(keeping.kept, run.ledger, job["id"], stored.key)
     if stored.warning:
         run.warn(stored.warning)
@@ -127,12 +125,6 @@ def _key(run: Run, job: RowMapping) -> str:
         revision=job["revision"],
         labels=job["labels"],
     )
-
-
-async def _sidecar(run: Run, job: Mapping[str, Any], stored: Stored) -> None:
-    attempts = await run.book(reading.attempts_of, run.ledger, job["id"])
-    sidecar = sidecar_of(run.batch, run.settings.account, job, attempts, stored)
-    await run.carry(run.archive.put, sidecar_key(stored.key), sidecar.render(), JSON_TYPE)
 
 
 async def _not_fetched(run: Run, job: RowMapping, error: Transient | Permanent) -> State:

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from sqlalchemy import RowMapping
+
 from reelbatch.jobs import State
 from reelbatch.ledger.answers import Why, move
 from reelbatch.ledger.engine import Ledger, now
+from reelbatch.ledger.reading import attempts_in
 from reelbatch.ledger.schema import jobs
 
 
@@ -26,14 +29,15 @@ class Kept:
     media: Mapping[str, Any]
 
 
-def about_to_keep(ledger: Ledger, job_id: str, kept: Kept) -> None:
-    """Written down before the put."""
+def about_to_keep(ledger: Ledger, job_id: str, kept: Kept) -> list[RowMapping]:
+    """Written down before the put; returns the job's attempts, of which the sidecar tells."""
     with ledger.writing() as tx:
         tx.execute(
             jobs.update()
             .where(jobs.c.id == job_id, jobs.c.state == State.COMPLETED)
             .values(key=kept.key, sha256=kept.sha256, bytes=kept.bytes, media=dict(kept.media))
         )
+        return attempts_in(tx, job_id)
 
 
 def kept(ledger: Ledger, job_id: str, key: str) -> bool:

@@ -251,7 +251,12 @@ def states_of(ledger: Ledger, job_ids: Sequence[str]) -> dict[str, State]:
 def attempts_of(ledger: Ledger, job_id: str) -> list[RowMapping]:
     """Every attempt of a job, first to last."""
     with ledger.reading() as tx:
-        return list(tx.execute(_ATTEMPTS, {"job_id": job_id}).mappings())
+        return attempts_in(tx, job_id)
+
+
+def attempts_in(tx: Connection, job_id: str) -> list[RowMapping]:
+    """The same, for those who are at the ledger already."""
+    return list(tx.execute(_ATTEMPTS, {"job_id": job_id}).mappings())
 
 
 def takes_of(ledger: Ledger, batch_id: BatchId, row_id: str) -> list[JobId]:

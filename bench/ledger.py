@@ -1,6 +1,6 @@
 """How many moves a second the ledger commits, and what a claim costs as the ledger grows.
 
-`python bench/ledger.py [--rounds 3] [--jobs 100 10000 100000]` prints two small tables; each
+`python -m bench.ledger [--rounds 3] [--jobs 100 10000 100000]` prints two small tables; each
 figure is a median. Postgres runs out of a wheel, with its own durable defaults.
 """
 

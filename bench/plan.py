@@ -1,6 +1,7 @@
 """How long `reelbatch plan` takes, and how much memory, by rows.
 
-`python bench/plan.py [--rows 1000 10000 100000]` prints one table.
+`python -m bench.plan [--rows 1000 10000 100000]` prints one table. With images each row names a
+local file, of which there are at most a thousand; the second row of a file costs a look only.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from PIL import Image
+
+MOST_IMAGES = 1000
 MEASURED = """
 import resource, runpy, sys
 sys.argv = ["reelbatch", *sys.argv[1:]]
@@ -23,11 +27,22 @@ finally:
 """
 
 
-def measure(rows: int, folder: Path) -> tuple[float, float]:
-    """Seconds and peak megabytes of one `plan` without ledger or key."""
+def write_manifest(folder: Path, rows: int, images: int) -> Path:
+    """`images` is how many files there are to choose from; without any, no row has one."""
+    for n in range(images):
+        Image.new("RGB", (720, 720), (n % 256, n // 256, 90)).save(folder / f"{n}.png")
     manifest = folder / f"plan-{rows}.csv"
-    lines = (f"row-{n},A red kite over the sea number {n},campaign-{n % 7}" for n in range(rows))
-    manifest.write_text("\n".join(["id,prompt,campaign", *lines]))
+    lines = (
+        f"row-{n},A red kite over the sea number {n},{f'{n % images}.png' if images else ''}"
+        for n in range(rows)
+    )
+    manifest.write_text("\n".join(["id,prompt,image", *lines]))
+    return manifest
+
+
+def measure(rows: int, folder: Path, images: int) -> tuple[float, float]:
+    """Seconds and peak megabytes of one `plan` without ledger or key."""
+    manifest = write_manifest(folder, rows, images)
     environment = {name: value for name, value in os.environ.items() if name != "FAL_KEY"}
     environment["REELBATCH_LEDGER"] = f"sqlite:///{folder / 'none.db'}"
     begun = time.monotonic()
@@ -45,11 +60,13 @@ def measure(rows: int, folder: Path) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[10, 1_000, 10_000, 100_000])
-    print(f"{'rows':>8} {'seconds':>8} {'peak MB':>8}   (CSV, no images, no ledger yet)")
-    with tempfile.TemporaryDirectory() as folder:
-        for rows in parser.parse_args().rows:
-            seconds, megabytes = measure(rows, Path(folder))
-            print(f"{rows:8} {seconds:8.2f} {megabytes:8.0f}")
+    print(f"{'rows':>8} {'seconds':>8} {'peak MB':>8}   (CSV, no ledger yet)")
+    for rows in parser.parse_args().rows:
+        for images in (0, min(rows, MOST_IMAGES)):
+            with tempfile.TemporaryDirectory() as folder:
+                seconds, megabytes = measure(rows, Path(folder), images)
+            words = f"{images} local images" if images else "no images"
+            print(f"{rows:8} {seconds:8.2f} {megabytes:8.0f}   {words}", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What stands between a user and the first video: `--help`, `plan` of 10 rows, `run` of one.
 
-`python bench/start.py [--rounds 3]` prints one table. The Prefect home is used again from
+`python -m bench.start [--rounds 3]` prints one table. The Prefect home is used again from
 round to round, as a user's is; the first round prepares it.
 """
 

@@ -117,8 +117,11 @@ async def test_a_lock_that_an_upload_meets_parks_like_any_other(
     assert studio.accepted == 1
 
 
-async def test_a_forbidden_model_parks_and_fails_nothing(studio: Studio, fal: Emulator) -> None:
+async def test_a_forbidden_model_parks_and_fails_nothing(
+    studio: Studio, fal: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """403 without a lock: the key may not do this now, and no row is to blame."""
+    monkeypatch.setitem(parking.FIRST_SECONDS, "auth", 600.0)  # A busy machine outlasts a tenth.
     fal.break_("json_error", with_={"status": 403})
     studio.write(HEADER, *SIX)
     async with studio.open(max_in_flight=1) as run:

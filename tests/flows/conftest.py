@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,13 +123,19 @@ class Deployed:
 def deployed(
     prefect_server: OwnServer, fal: Emulator, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Deployed]:
-    """What the README says of schedules: a pool, `prefect deploy --all`, a worker."""
     folder = tmp_path_factory.mktemp("deployed")
+    with deployed_at(prefect_server.api_url, fal, folder) as everything:
+        yield everything
+
+
+@contextmanager
+def deployed_at(api_url: str, fal: Emulator, folder: Path) -> Iterator[Deployed]:
+    """What the README says of schedules: a pool, `prefect deploy --all`, a worker."""
     shutil.copy(REPOSITORY / "prefect.yaml", folder)
     environment = {
         **WITHOUT_PREFECT,
         "PREFECT_HOME": str(folder / "prefect"),
-        "PREFECT_API_URL": prefect_server.api_url,
+        "PREFECT_API_URL": api_url,
         "PREFECT_WORKER_QUERY_SECONDS": "2",
         "DO_NOT_TRACK": "1",
         "HOME": str(folder),
@@ -136,10 +143,8 @@ def deployed(
         "REELBATCH_LEDGER": f"sqlite:///{folder / 'ledger.db'}",
         "REELBATCH_ARCHIVE": str(folder / "videos"),
     }
-    with httpx.Client(
-        base_url=prefect_server.api_url, transport=Patient(), trust_env=False, timeout=30
-    ) as api:
-        prefect("work-pool", "create", "--type", "process", POOL, at=folder, env=environment)
+    with httpx.Client(base_url=api_url, transport=Patient(), trust_env=False, timeout=30) as api:
+        make_pool(at=folder, env=environment)
         prefect("--no-prompt", "deploy", "--all", at=folder, env=environment)
         command = [str(BIN / "prefect"), "worker", "start", "--pool", POOL]
         worker = start_watched(command, name="The worker", environment=environment, folder=folder)
@@ -155,6 +160,11 @@ def deployed(
             ids=ids,
         )
         worker.stop()
+
+
+def make_pool(*, at: Path, env: Mapping[str, str]) -> None:
+    """Anew, where another file of tests had one at the same server."""
+    prefect("work-pool", "create", "--overwrite", "--type", "process", POOL, at=at, env=env)
 
 
 def prefect(*arguments: str, at: Path, env: Mapping[str, str]) -> None:

@@ -1,4 +1,8 @@
-"""Whoever asked to be told hears of each end once: what happened, in which batch, and where."""
+"""Whoever asked to be told hears of each end once: what happened, in which batch, and where.
+
+Prefect's own database is in Postgres here: on SQLite it is locked now and then while events are
+weighed, and a message comes twice or not at all.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,13 @@ import pytest
 
 from flows.outcome import state_of_inbox
 from reelbatch.run.taken import Taken
-from tests.flows.conftest import Deployed
+from tests.flows.conftest import Deployed, deployed_at
 from tests.parts.command import BIN, Command
 from tests.parts.emulator import Emulator
 from tests.parts.listener import Listener, listening
 from tests.parts.waiting import wait_until
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 FLAGGED = "A dog that fal will not show"
 HUSH = "/hush-0123456789abcdef"
 HOW_MANY = 8
@@ -101,11 +106,14 @@ REFUSED = {"type": "FAILED", "name": "Refused", "message": "There is no bucket."
 
 
 @pytest.fixture(scope="module")
-def told(deployed: Deployed, fal: Emulator) -> Iterator[Told]:
+def told(
+    prefect_on_postgres: str, fal: Emulator, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Told]:
     """Installed twice; three real runs are on their way."""
     fal.mend()
     fal.break_("model_refusal", prompt=FLAGGED)
-    with listening() as channel:
+    folder = tmp_path_factory.mktemp("alerts")
+    with listening() as channel, deployed_at(prefect_on_postgres, fal, folder) as deployed:
         told = Told(deployed=deployed, channel=channel)
         told.installed = [told.alerts(), told.alerts()]
         told.order("told-sound", "one", "two")
@@ -236,14 +244,13 @@ def test_what_is_removed_leaves_no_automation_and_no_address(told: Told) -> None
     told.alerts()
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_a_killed_run_becomes_crashed_and_is_told_while_a_living_one_runs_on(
     told: Told, run_cli: Command, fal: Emulator
 ) -> None:
     """Both wait for fal; one of them dies without a word, where no worker sees it."""
     fal.set(concurrency=0)
     run_cli.environment |= fal.environment
+    run_cli.environment["PREFECT_API_URL"] = told.deployed.environment["PREFECT_API_URL"]
     runs = {}
     for name in ("alive", "dead"):
         (run_cli.folder / f"{name}.csv").write_text(f"prompt\n{name} in a test of alerts\n")

@@ -17,7 +17,7 @@ import pytest
 from reelbatch.cli.children import Child, start_watched
 from reelbatch.cli.emulated import EmulatedFal
 from reelbatch.ledger.schema import attempts
-from tests.flows.conftest import FINAL, POOL, REPOSITORY, prefect
+from tests.flows.conftest import FINAL, POOL, REPOSITORY, make_pool, prefect
 from tests.parts.book import Book
 from tests.parts.command import BIN
 from tests.parts.debian_postgres import DebianPostgres
@@ -144,7 +144,7 @@ def one_site(
         "REELBATCH_LEDGER": debian_postgres.url_of("ledger", "psycopg"),
         "REELBATCH_ARCHIVE": str(folder / "videos"),
     }
-    prefect("work-pool", "create", "--type", "process", POOL, at=folder, env=environment)
+    make_pool(at=folder, env=environment)
     prefect("--no-prompt", "deploy", "--name", "generate", at=folder, env=environment)
     with httpx.Client(base_url=prefect_on_postgres, trust_env=False, timeout=30) as api:
         deployment = api.get("/deployments/name/generate/generate").json()

@@ -67,7 +67,7 @@ def signed(headers: Mapping[str, str], *, now: float) -> Signed:
         age = abs(now - int(call.timestamp))
     except KeyError as missing:
         raise Forged(f"it has no header {missing}") from None
-    except ValueError:
+    except (ValueError, OverflowError):
         raise Forged("its signature or timestamp is malformed") from None
     if age > FRESH_SECONDS:
         raise Forged(f"its timestamp is {age:.0f} s off")

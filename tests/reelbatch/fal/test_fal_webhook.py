@@ -73,7 +73,12 @@ def test_a_missing_header_is_forged(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"x-fal-webhook-timestamp": "soon"}, {"x-fal-webhook-signature": "no hex"}]
+    "wrong",
+    [
+        {"x-fal-webhook-timestamp": "soon"},
+        {"x-fal-webhook-timestamp": "9" * 400},
+        {"x-fal-webhook-signature": "no hex"},
+    ],
 )
 def test_malformed_headers_are_forged(wrong: dict[str, str]) -> None:
     with pytest.raises(Forged, match="malformed"):

@@ -14,7 +14,7 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from reelbatch.errors import Transient
@@ -78,6 +78,8 @@ class Receiver:
                 body = await capped(request)
             call = await self._verified(request, body)
             heard = await self._settle(request.path_params["token"], call)
+        except ClientDisconnect:
+            return said(400, "not whole")
         except TimeoutError:
             return said(408, "too slow")
         except TooLarge:

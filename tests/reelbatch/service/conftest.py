@@ -58,6 +58,7 @@ class Door:
 
     http: httpx.AsyncClient
     signer: Signer
+    receiver: Receiver
 
     async def call(
         self, token: str, request_id: str, *, body: bytes | None = None, **said: Any
@@ -93,4 +94,4 @@ async def door(ledger: Ledger) -> AsyncIterator[Door]:
             )
             transport = httpx.ASGITransport(app)
             async with httpx.AsyncClient(transport=transport, base_url="http://door") as http:
-                yield Door(http, signer)
+                yield Door(http, signer, receiver)

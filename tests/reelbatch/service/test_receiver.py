@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event
+from starlette.requests import Request
+from starlette.types import Message
 
 from reelbatch.jobs import State
 from reelbatch.ledger import Ledger
@@ -250,6 +252,22 @@ async def test_a_body_over_the_cap_is_not_read(ledger: Ledger, door: Door) -> No
     _, token, request_id = on_its_way(ledger)
     body = b" " * (1024 * 1024 + 1)
     assert (await door.call(token, request_id, body=body)).status_code == 413
+
+
+@pytest.mark.parametrize(("hangs_up", "status"), [(True, 400), (False, 408)])
+async def test_a_caller_who_hangs_up_or_dawdles_is_no_trouble(
+    door: Door, monkeypatch: pytest.MonkeyPatch, hangs_up: bool, status: int
+) -> None:
+    """Anybody can; neither is worth a traceback, nor a connection for ever."""
+    monkeypatch.setattr("reelbatch.service.receiver.BODY_SECONDS", 0.05)
+
+    async def hear() -> Message:
+        if not hangs_up:
+            await asyncio.Event().wait()
+        return {"type": "http.disconnect"}
+
+    call = {"type": "http", "headers": [], "path_params": {"token": "any"}}
+    assert (await door.receiver.receive(Request(call, hear))).status_code == status
 
 
 async def test_health_and_figures_tell_the_truth(ledger: Ledger, door: Door) -> None:

@@ -12,9 +12,16 @@ is locked it weighs such an event again or never, and with it whoever is to be t
 
 
 def emit(event: str, *, name: str = "", message: str = "") -> None:
-    """It only joins a queue; without a reachable Prefect nobody hears of it."""
+    """It only joins a queue; without a reachable Prefect nobody hears of it.
+
+    Prefect adds the tags of the run's deployment, and not those of the run that it is about.
+    """
     resource = {
         "prefect.resource.id": f"prefect.flow-run.{flow_run.id}",
         "prefect.resource.name": name,
     }
-    emit_event(event, resource=resource, payload={"message": message})
+    tags = [
+        {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{tag}"}
+        for tag in flow_run.tags
+    ]
+    emit_event(event, resource=resource, related=tags, payload={"message": message})

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from flows.events import RUN_ENDED
 from flows.outcome import state_of_inbox
 from reelbatch.run.taken import Taken
 from tests.flows.conftest import Deployed, deployed_at
@@ -161,15 +162,34 @@ def test_a_batch_whose_budget_ends_is_told_before_and_after(told: Told) -> None:
     assert stopped["body"].startswith("budget: 2 of 3 archived, 1 to do; $0.40 spent.")
 
 
+def test_a_run_from_the_command_line_is_told_of_as_well(
+    told: Told, run_cli: Command, fal: Emulator
+) -> None:
+    """It has no deployment to take its tag from."""
+    run_cli.environment |= fal.environment
+    (run_cli.folder / "typed.csv").write_text("prompt\nseven\n")
+    done = run_cli("run", "typed.csv", "--yes", "--budget=0.2")
+    assert done.code == 0, done.text
+    told.until_heard("Budget nearly spent: typed")
+    told.until_heard("Finished: typed: 1 row")
+    run_id = told.of("Finished: typed: 1 row")[0]["body"].rpartition("/")[2]
+    resource = {"id": [f"prefect.flow-run.{run_id}"]}
+    wanted = {"filter": {"event": {"name": [RUN_ENDED]}, "resource": resource}}
+    (ended,) = told.deployed.api.post("/events/filter", json=wanted).json()["events"]
+    assert "prefect.tag.reelbatch" in [one["prefect.resource.id"] for one in ended["related"]]
+
+
 def test_nobody_is_told_of_what_a_person_cancelled_or_of_somebody_else_s(told: Told) -> None:
-    told.run_that_ends("by-hand", CANCELLED)
-    told.run_that_ends("by-hand: joined", COMPLETED)
-    told.run_of_somebody("not-ours", COMPLETED, "generate", [])
-    told.run_of_somebody("not-ours", REFUSED, "sweep", ["theirs"])
-    told.run_of_somebody("not-ours", COMPLETED, "etl", ["reelbatch"])
-    told.run_of_somebody("not-ours", {"type": "CRASHED"}, "etl", ["reelbatch"])
+    runs = [
+        told.run_that_ends("by-hand", CANCELLED),
+        told.run_that_ends("by-hand: joined", COMPLETED),
+        told.run_of_somebody("not-ours", COMPLETED, "generate", []),
+        told.run_of_somebody("not-ours", REFUSED, "sweep", ["theirs"]),
+        told.run_of_somebody("not-ours", COMPLETED, "etl", ["reelbatch"]),
+        told.run_of_somebody("not-ours", {"type": "CRASHED"}, "etl", ["reelbatch"]),
+    ]
     told.until_all_is_told()
-    assert told.of("by-hand") + told.of("not-ours") == []
+    assert [message for run_id in runs for message in told.of(page(told, run_id))] == []
 
 
 def test_a_batch_that_cannot_begin_or_breaks_off_is_told_with_the_reason(told: Told) -> None:

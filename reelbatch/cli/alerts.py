@@ -35,7 +35,8 @@ def alerts(form: Form = "text", test: Test = False, remove: Remove = False) -> N
     if not os.environ.get("PREFECT_API_URL"):
         raise Refused(
             "PREFECT_API_URL is not set, and alerts want a Prefect server that outlives a run.",
-            advice="Start one (`prefect server start`) and set PREFECT_API_URL.",
+            advice="Start one (`prefect server start`) and export PREFECT_API_URL; "
+            "what `prefect config set` wrote is not read.",
         )
     channel = None if remove else read_channel(form, read_settings().alerts_url)
     from reelbatch.cli.automations import install, remove_all, send_test

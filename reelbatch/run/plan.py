@@ -101,7 +101,7 @@ class Plan:
         seconds = self.run_seconds or max(e.run_seconds for e in ENDPOINTS.values())
         slots = (self.slots_seen,) if self.slots_seen else GUESSED_SLOTS
         count = len(self.to_pay) + self.waiting
-        return {n: round(seconds * -(-count // n) / 3600, 2) for n in slots}
+        return {n: seconds * -(-count // n) / 3600 for n in slots}
 
 
 def make_plan(
@@ -202,7 +202,7 @@ def as_json(plan: Plan, prices: Prices) -> dict[str, Any]:
         "kept": len(found.kept) + len(found.back),
         "reused": found.reused,
         "cost_usd": as_text(plan.cost_usd(prices)),
-        "hours": {str(slots): hours for slots, hours in plan.hours().items()},
+        "hours": {str(slots): round(hours, 2) for slots, hours in plan.hours().items()},
         "faults": [fault_as_json(fault) for fault in plan.faults],
     }
 

@@ -91,7 +91,9 @@ def test_time_is_guessed_for_small_and_grown_accounts_until_one_is_known(
     plan_of: MakePlan,
 ) -> None:
     plan = plan_of("prompt,takes", "A cat,80")
-    assert plan.hours() == {2: 0.67, 10: 0.13, 40: 0.03}
+    assert as_json(plan, PRICES)["hours"] == {"2": 0.67, "10": 0.13, "40": 0.03}
+    seconds = [round(3600 * hours) for hours in plan.hours().values()]
+    assert seconds == [2400, 480, 120], "people are told seconds, too"
 
 
 def test_time_is_told_for_the_slots_the_account_showed(plan_of: MakePlan, ledger: Ledger) -> None:

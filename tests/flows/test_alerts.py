@@ -175,7 +175,11 @@ def test_a_run_from_the_command_line_is_told_of_as_well(
     run_id = told.of("Finished: typed: 1 row")[0]["body"].rpartition("/")[2]
     resource = {"id": [f"prefect.flow-run.{run_id}"]}
     wanted = {"filter": {"event": {"name": [RUN_ENDED]}, "resource": resource}}
-    (ended,) = told.deployed.api.post("/events/filter", json=wanted).json()["events"]
+
+    def ends() -> list[dict[str, Any]]:
+        return list(told.deployed.api.post("/events/filter", json=wanted).json()["events"])
+
+    (ended,) = wait_until(ends, description="Prefect has kept the run's end", timeout_seconds=90)
     assert "prefect.tag.reelbatch" in [one["prefect.resource.id"] for one in ended["related"]]
 
 

@@ -99,7 +99,8 @@ class WindowCensus:
         """Whoever counted: did it bring news?"""
         before, self._last = self._last, now
         if before and before.counted_at != now.counted_at:
-            self._steady = not is_news(before.slots_seen, now.slots_seen)
+            known = now.slots_seen is not None
+            self._steady = known and not is_news(before.slots_seen, now.slots_seen)
 
     def _is_full(self, now: Standing) -> bool:
         if now.ordered is not None or now.in_flight < FULL * now.window:
@@ -137,6 +138,8 @@ class WindowCensus:
         found = slots_in(await self._count(), now.slots_seen)
         if found is not None:
             await run.book(slots.keep_count, run.ledger, account, found)
+            if is_news(now.slots_seen, found):
+                run.journal.say(f"fal runs {found} requests of this account at once")
 
     async def _count(self) -> Count:
         """One status call each, in no order: what starts or ends meanwhile evens out."""

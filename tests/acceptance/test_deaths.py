@@ -22,6 +22,8 @@ from tests.parts.freezing import frozen
 from tests.parts.waiting import wait_until
 from tests.parts.weed import Weed
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
@@ -222,7 +224,6 @@ def test_a_batch_that_dies_at_every_step_is_made_in_the_end(scene: Scene, journe
     assert (scene.world.accepted, scene.world.paid_twice) == (ROWS, 0)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_death_on_the_wire_heals_by_itself(world: World) -> None:
     """Nobody moves a clock: one POST had arrived, one had not, and the next run waits it out."""

@@ -29,6 +29,8 @@ PROGRAM = """
 import asyncio, json, sys
 from flows.inbox import inbox
 from reelbatch.run.request import InboxRequest
+
+pytestmark = pytest.mark.slow
 state = asyncio.run(inbox(InboxRequest(**json.loads(sys.argv[1])), return_state=True))
 print(json.dumps([state.name, state.message]))
 """

@@ -7,6 +7,8 @@ import pytest
 from tests.acceptance.conftest import World, cats
 from tests.acceptance.test_stopping import until_accepted
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("end", ["interrupted", "killed"])
 def test_an_interrupted_fresh_is_carried_on_by_the_next(world: World, end: str) -> None:

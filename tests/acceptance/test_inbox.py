@@ -25,12 +25,12 @@ from tests.parts.command import Running
 from tests.parts.waiting import wait_until
 from tests.parts.weed import Weed
 
+pytestmark = pytest.mark.slow
 PROGRAM = """
 import asyncio, json, sys
 from flows.inbox import inbox
 from reelbatch.run.request import InboxRequest
 
-pytestmark = pytest.mark.slow
 state = asyncio.run(inbox(InboxRequest(**json.loads(sys.argv[1])), return_state=True))
 print(json.dumps([state.name, state.message]))
 """

@@ -125,6 +125,14 @@ def told(
     fal.mend()
 
 
+@pytest.fixture
+def typed(told: Told, run_cli: Command, fal: Emulator) -> Command:
+    """The command line, at the server that tells."""
+    api_url = told.deployed.environment["PREFECT_API_URL"]
+    run_cli.environment |= fal.environment | {"PREFECT_API_URL": api_url}
+    return run_cli
+
+
 def test_installing_twice_changes_nothing(told: Told) -> None:
     assert told.installed == [
         f"Automations: {HOW_MANY} new, 0 changed, 0 as they were.",
@@ -162,13 +170,10 @@ def test_a_batch_whose_budget_ends_is_told_before_and_after(told: Told) -> None:
     assert stopped["body"].startswith("budget: 2 of 3 archived, 1 to do; $0.40 spent.")
 
 
-def test_a_run_from_the_command_line_is_told_of_as_well(
-    told: Told, run_cli: Command, fal: Emulator
-) -> None:
+def test_a_run_from_the_command_line_is_told_of_as_well(told: Told, typed: Command) -> None:
     """It has no deployment to take its tag from."""
-    run_cli.environment |= fal.environment
-    (run_cli.folder / "typed.csv").write_text("prompt\nseven\n")
-    done = run_cli("run", "typed.csv", "--yes", "--budget=0.2")
+    (typed.folder / "typed.csv").write_text("prompt\nseven\n")
+    done = typed("run", "typed.csv", "--yes", "--budget=0.2")
     assert done.code == 0, done.text
     told.until_heard("Budget nearly spent: typed")
     told.until_heard("Finished: typed: 1 row")
@@ -269,16 +274,14 @@ def test_what_is_removed_leaves_no_automation_and_no_address(told: Told) -> None
 
 
 def test_a_killed_run_becomes_crashed_and_is_told_while_a_living_one_runs_on(
-    told: Told, run_cli: Command, fal: Emulator
+    told: Told, typed: Command, fal: Emulator
 ) -> None:
     """Both wait for fal; one of them dies without a word, where no worker sees it."""
     fal.set(concurrency=0)
-    run_cli.environment |= fal.environment
-    run_cli.environment["PREFECT_API_URL"] = told.deployed.environment["PREFECT_API_URL"]
     runs = {}
     for name in ("alive", "dead"):
-        (run_cli.folder / f"{name}.csv").write_text(f"prompt\n{name} in a test of alerts\n")
-        runs[name] = run_cli.start("run", f"{name}.csv", "--yes")
+        (typed.folder / f"{name}.csv").write_text(f"prompt\n{name} in a test of alerts\n")
+        runs[name] = typed.start("run", f"{name}.csv", "--yes")
     alive, dead = (until_it_gives_a_sign(told, f"{name}: 1 row") for name in runs)
     runs["dead"].kill()
     wait_until(

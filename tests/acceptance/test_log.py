@@ -47,7 +47,11 @@ def test_without_a_terminal_stderr_is_one_object_a_line_and_prefect_has_them_too
     assert stages[-1] == "cats: ended: 2 of 3 archived, 1 failed; $0.60 spent."
     assert f"cats.csv:3: cat-2: {REFUSED}" in done.stdout
     said = {line["message"] for line in lines}
-    wait_until(lambda: on_the_page(world) == said, description="Prefect has every line of it")
+    wait_until(
+        lambda: on_the_page(world) == said,
+        description="Prefect has every line of it",
+        timeout_seconds=90,
+    )
 
 
 def test_the_level_is_the_users(world: World) -> None:
@@ -60,7 +64,11 @@ def test_the_level_is_the_users(world: World) -> None:
         f"cats: row cat-1 take 1: {step}" for step in ("submitted", "made", "archived")
     ]
     ended = "cats: ended: 1 of 1 archived; $0.20 spent."
-    wait_until(lambda: ended in on_the_page(world), description="Prefect has the last line")
+    wait_until(
+        lambda: ended in on_the_page(world),
+        description="Prefect has the last line",
+        timeout_seconds=90,
+    )
     assert not any("cat-1" in message for message in on_the_page(world))
     world.write("dogs.csv", "prompt\nA dog\n")
     world.command.environment["REELBATCH_LOG_LEVEL"] = "error"

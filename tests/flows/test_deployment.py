@@ -30,6 +30,15 @@ class Orders:
         self.ended(name)
         return self.deployed.artifacts_of(self.ids[name])
 
+    def line_on_page(self, name: str, words: str) -> str:
+        """The one line of its log that has these words, once Prefect shows it."""
+        (line,) = wait_until(
+            lambda: [one for one in self.deployed.log_of(self.ids[name]) if words in one],
+            description=f"Prefect shows {words!r}",
+            timeout_seconds=90,
+        )
+        return line
+
 
 @pytest.fixture(scope="module")
 def orders(deployed: Deployed, fal: Emulator) -> Iterator[Orders]:
@@ -117,12 +126,9 @@ def test_its_log_names_batch_row_and_request_of_what_failed(
     index = (deployed.archive / "partly" / "index.csv").read_text().splitlines()
     (row_id,) = [line.split(",")[0] for line in index if sent["request_id"] in line]
     words = f"partly: row {row_id} take 1: failed with content_policy_violation: "
-    said = wait_until(
-        lambda: [line for line in deployed.log_of(orders.ids["partly"]) if words in line],
-        description="Prefect has the line",
-    )
-    assert [line.endswith(f" (request {sent['request_id']})") for line in said] == [True]
-    assert any(line.startswith("partly: ended: ") for line in deployed.log_of(orders.ids["partly"]))
+    failed = orders.line_on_page("partly", words)
+    assert failed.endswith(f" (request {sent['request_id']})")
+    orders.line_on_page("partly", "partly: ended: ")
 
 
 def test_a_worker_writes_the_same_log_as_one_object_a_line(
@@ -133,6 +139,7 @@ def test_a_worker_writes_the_same_log_as_one_object_a_line(
     said = wait_until(
         lambda: [line for line in deployed.written if "partly: ended: " in line],
         description="the worker has passed the line on",
+        timeout_seconds=90,
     )
     assert [json.loads(line)["batch"] for line in said] == ["partly"]
 

@@ -44,14 +44,13 @@ async def at_work(run: Run) -> AsyncIterator[None]:
         asyncio.create_task(run.poller.work()),
         asyncio.create_task(run.elsewhere.work()),
         asyncio.create_task(obey(run)),
-        asyncio.create_task(keep_window(run)),
         asyncio.create_task(tell(run, [*listeners, page.listen, told.listen])),
         asyncio.create_task(page.work()),
         asyncio.create_task(budget.work()),
         asyncio.create_task(_leave_after_draining(run)),
     ]
     if not run.sweeps:
-        beside.append(asyncio.create_task(_tidy_up(run)))
+        beside += [asyncio.create_task(keep_window(run)), asyncio.create_task(_tidy_up(run))]
     for task in beside:
         task.add_done_callback(lambda ended: _end_with(run, ended))
     try:

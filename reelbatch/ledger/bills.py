@@ -39,7 +39,10 @@ def reserve(
         tx, account["id"], batch_id, reserved=price, day=price - yesterday,
         values={"day": today, **account_values},
     )  # fmt: skip
-    _note(tx, account["id"], batch_id, job_id, attempt_id, "reserve", price, None, at)
+    add(
+        tx, money_events, at=at, account_id=account["id"], batch_id=batch_id, job_id=job_id,
+        attempt_id=attempt_id, kind="reserve", usd=price, basis=None,
+    )  # fmt: skip
 
 
 def reserve_again(tx: Connection, post: Post) -> None:
@@ -72,7 +75,7 @@ def release(tx: Connection, post: Post) -> None:
     _attempt_becomes(tx, post, reserved_usd=NOTHING, cost_usd=NOTHING, cost_basis=RELEASED)
     day = _on_this_day(post, -reserved)
     _totals_move(tx, post.account_id, post.batch_id, reserved=-reserved, day=day)
-    _note_of(tx, post, "release", reserved, None)
+    _note(tx, post, "release", reserved, None)
 
 
 def settle(tx: Connection, post: Post, price: Decimal, basis: Basis) -> None:
@@ -84,7 +87,7 @@ def settle(tx: Connection, post: Post, price: Decimal, basis: Basis) -> None:
     day = _on_this_day(post, price - reserved)
     _totals_move(tx, post.account_id, post.batch_id, reserved=-reserved, spent=price, day=day)
     _job_costs(tx, post.job_id, price, basis)
-    _note_of(tx, post, "settle", price, basis)
+    _note(tx, post, "settle", price, basis)
 
 
 def bill(tx: Connection, post: Post, usd: Decimal) -> None:
@@ -98,7 +101,7 @@ def bill(tx: Connection, post: Post, usd: Decimal) -> None:
     day = _on_this_day(post, more)
     _totals_move(tx, post.account_id, post.batch_id, reserved=NOTHING, spent=more, day=day)
     _job_costs(tx, post.job_id, more, "billed")
-    _note_of(tx, post, "settle", usd, "billed")
+    _note(tx, post, "settle", usd, "billed")
 
 
 def _on_this_day(post: Post, more: Decimal) -> Decimal:
@@ -150,23 +153,8 @@ def day_of(at: datetime) -> str:
     return at.date().isoformat()
 
 
-def _note_of(tx: Connection, post: Post, kind: str, amount: Decimal, basis: str | None) -> None:
-    of = (post.account_id, post.batch_id, post.job_id, post.attempt_id)
-    _note(tx, *of, kind, amount, basis, post.at)
-
-
-def _note(
-    tx: Connection,
-    account_id: str,
-    batch_id: str,
-    job_id: str,
-    attempt_id: str,
-    kind: str,
-    amount: Decimal,
-    basis: str | None,
-    at: datetime,
-) -> None:
+def _note(tx: Connection, post: Post, kind: str, amount: Decimal, basis: str | None) -> None:
     add(
-        tx, money_events, at=at, account_id=account_id, batch_id=batch_id, job_id=job_id,
-        attempt_id=attempt_id, kind=kind, usd=amount, basis=basis,
+        tx, money_events, at=post.at, account_id=post.account_id, batch_id=post.batch_id,
+        job_id=post.job_id, attempt_id=post.attempt_id, kind=kind, usd=amount, basis=basis,
     )  # fmt: skip

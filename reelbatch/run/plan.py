@@ -129,14 +129,7 @@ def make_plan(
         progress=progress,
     )
     name = _batch_name(request, manifest)
-    batch = batches.find_batch(ledger, name) if ledger else None
-    if batch:
-        batches.check_batch(
-            batch,
-            account_id=settings.account_id,
-            place=manifest.place,
-            named_by_hand=request.batch is not None,
-        )
+    batch = _batch(request, settings, ledger, manifest, name)
     selected = select_rows(request, manifest)
     facts = reading.account_facts(ledger, settings.account_id) if ledger else None
     return Plan(
@@ -163,6 +156,25 @@ def make_plan(
         slots_seen=facts.slots_seen if facts else None,
         run_seconds=facts.run_seconds if facts else None,
     )
+
+
+def _batch(
+    request: GenerateRequest,
+    settings: Settings,
+    ledger: Ledger | None,
+    manifest: Manifest,
+    name: str,
+) -> Batch | None:
+    """As the ledger knows it. Raises Refused where the name is another account's or place's."""
+    batch = batches.find_batch(ledger, name) if ledger else None
+    if batch:
+        batches.check_batch(
+            batch,
+            account_id=settings.account_id,
+            place=manifest.place,
+            named_by_hand=request.batch is not None,
+        )
+    return batch
 
 
 def _batch_name(request: GenerateRequest, manifest: Manifest) -> str:

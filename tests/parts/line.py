@@ -40,6 +40,6 @@ async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             writer.write(piece)
             await writer.drain()
     except OSError:
-        pass
+        pass  # One of the two ends is gone, as in a network that was cut.
     finally:
         writer.close()

@@ -61,7 +61,7 @@ class RawServer:
                 act = self._acts.popleft() if len(self._acts) > 1 else self._acts[0]
                 await act(writer)
         except ConnectionError:
-            pass
+            pass  # The client hung up, as some of these tests want it to.
         finally:
             self.closed.set()
             writer.close()

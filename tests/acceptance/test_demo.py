@@ -38,6 +38,7 @@ def test_the_demo_shows_every_video_it_archived(folder: Path) -> None:
         text=True,
     )
     assert demo.returncode == 0, demo.stdout + demo.stderr
+    assert " of 11 archived; " in demo.stderr, "progress, though nobody is at a terminal"
     with (folder / "manifests" / "demo.csv").open(encoding="utf-8") as manifest:
         rows = [row["id"] for row in csv.DictReader(manifest)]
     for row_id in rows:

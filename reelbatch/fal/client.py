@@ -1,7 +1,7 @@
 """Our client of fal: one `Fal` for a process and its event loop, made by `open_fal`.
 
 Every answer is a value of `answers`; what is raised is Transient or Permanent. Nothing
-here reads the environment, follows a redirect or sends anything twice.
+here reads the environment, follows a redirect or sends a POST twice.
 """
 
 from __future__ import annotations
@@ -44,11 +44,8 @@ from reelbatch.fal.wire import Wire
 KEEPALIVE_SECONDS = 3.0
 """Shorter than any server's: a POST on a connection just closed would end in doubt."""
 
-CALLS = httpx.Limits(
-    max_connections=64, max_keepalive_connections=8, keepalive_expiry=KEEPALIVE_SECONDS
-)
-"""httpcore looks at every idle connection at each call: with 60 of them it costs 5 ms, not 1."""
-STREAMS = httpx.Limits(max_connections=1000, max_keepalive_connections=0)
+CALLS = httpx.Limits(max_connections=64, keepalive_expiry=KEEPALIVE_SECONDS)
+STREAMS = httpx.Limits(max_connections=1000, keepalive_expiry=KEEPALIVE_SECONDS)
 
 
 class Fal:

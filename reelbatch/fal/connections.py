@@ -1,7 +1,6 @@
-"""Connections to fal: httpx's transport, without what its client adds to it.
+"""Connections to fal, through the proxy of the environment where there is one.
 
-Cookies, redirects and a flow of authentication are a third of a call's cost, and fal has no use
-for them; a cookie of one answer is not sent with the next request.
+No cookies, no redirects: a cookie of one answer is not sent with the next request.
 """
 
 from __future__ import annotations
@@ -13,6 +12,8 @@ from functools import cache
 from types import TracebackType
 
 import httpx
+
+from reelbatch.fal.transport import Transport
 
 Listener = Callable[[httpx.Response], Awaitable[None]]
 """Is told of each answer before anybody has judged it."""
@@ -63,9 +64,8 @@ class Connections:
             return self._given
         proxy = proxy_for(url.scheme, url.host) if self._outside else None
         if proxy not in self._pools:
-            self._pools[proxy] = httpx.AsyncHTTPTransport(
-                verify=_tls(trust_env=self._outside), limits=self._limits, proxy=proxy
-            )
+            tls = _tls(trust_env=self._outside)
+            self._pools[proxy] = Transport(self._limits, tls=tls, proxy=proxy)
         return self._pools[proxy]
 
 

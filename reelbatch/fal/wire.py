@@ -1,4 +1,4 @@
-"""One HTTP exchange with fal: sent once, to our own hosts only, read up to a cap.
+"""One HTTP exchange with fal: to our own hosts only, read up to a cap, and a POST sent once.
 
 A request goes to fal's backup domain only when no connection was made to the first, so
 nothing that may have been read is ever sent again.

@@ -216,7 +216,6 @@ async def test_units_that_are_no_number_are_no_units(units: str) -> None:
 
 
 LOST = {
-    "nothing": drop(),
     "half a video": drop(head(200, b'{"video": {"url": "https:', length=900, x_fal_request_id="r")),
     "half a 422": drop(head(422, b'{"detail": [', length=900, x_fal_request_id="r")),
     "too large": send(head(200, b" " * 1_100_000, x_fal_request_id="r")),
@@ -232,6 +231,18 @@ async def test_a_result_that_breaks_off_is_asked_for_again(
     with pytest.raises(Transient):
         await local_fal.result(submission(server.url))
     assert isinstance(await local_fal.result(submission(server.url)), GoodResult)
+
+
+async def test_what_only_reads_is_asked_once_more_where_no_answer_came(
+    server: RawServer, local_fal: Fal
+) -> None:
+    """The connection may have gone stale. A second silence is an error like any other."""
+    server.then(drop()).then(answer(200, {"video": VIDEO}))
+    assert isinstance(await local_fal.result(submission(server.url)), GoodResult)
+    server.becomes(drop())
+    with pytest.raises(Transient):
+        await local_fal.result(submission(server.url))
+    assert len(server.requests) == 4
 
 
 async def test_a_result_that_hangs_is_given_up(

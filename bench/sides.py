@@ -194,7 +194,7 @@ def _measured(
         busy=worked / (mix.slots * wall),
         wall=wall,
         beyond=wall - worked / mix.slots,
-        calls_a_job=state["calls"].get("status", 0) / mix.jobs,
+        calls_a_job=(state["calls"].get("status", 0) + state["calls"].get("stream", 0)) / mix.jobs,
         cpu=cost.cpu_seconds,
         megabytes=cost.megabytes,
         fal_cpu=fal_cpu,

@@ -53,7 +53,6 @@ async def polled(fal: Fal, sent: Sequence[Sent]) -> list[float]:
     poller = Poller(
         fal.status,
         Schedule(RunTimes()),
-        calls_per_second=None,
         run_timeout_seconds=3600,
     )
     work = asyncio.create_task(poller.work())

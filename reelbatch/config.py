@@ -81,7 +81,7 @@ class Settings(BaseSettings):
     budget: Dollars | None = None
     budget_per_day: Dollars | None = None
     price: Dollars | None = None
-    collect: Literal["poll", "webhook"] = "poll"
+    collect: Literal["stream", "poll", "webhook"] = "stream"
     webhook_url: str | None = None
     webhook_host: str = "127.0.0.1"
     webhook_port: Annotated[int, Field(ge=0, le=65535)] = 8700

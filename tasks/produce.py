@@ -26,6 +26,9 @@ from tasks.tell import told
 SMALL = 50
 SHARDS = 25
 """Each is a Prefect task: 5 ms of CPU here and 12 in its server (prefect.md)."""
+AHEAD = 16
+"""Jobs of begun shards that wait for their claim, so that the line never runs dry. More of them
+would only begin shards while the first submissions are due."""
 LATE_SECONDS = answers.LATE.total_seconds() + 1
 
 Job = tuple[JobId, RowId, State]
@@ -69,7 +72,7 @@ def name_of(shard: Sequence[Job]) -> str:
 
 
 async def _room(run: Run) -> None:
-    while run.unsubmitted >= run.window and not run.gate.closed.is_set():
+    while run.unsubmitted >= min(AHEAD, run.window) and not run.gate.closed.is_set():
         run.room.clear()
         await run.room.wait()
 

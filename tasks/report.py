@@ -59,7 +59,7 @@ async def report(run: Run) -> Totals:
 def slots_shown_to(run: Run) -> int | None:
     """Who shares them sees only its part: the next run's window would be too small."""
     shares = run.request.join or run.request.workers > 1
-    return None if shares else run.poller.schedule.slots
+    return None if shares else run.poller.slots
 
 
 def totals_of(run: Run) -> Totals:

@@ -49,7 +49,9 @@ SubmitRate = Annotated[
 ]
 Collect = Annotated[
     str | None,
-    typer.Option(metavar="poll|webhook", help="How results are learned of.", show_default="poll"),
+    typer.Option(
+        metavar="stream|poll|webhook", help="How results are learned of.", show_default="stream"
+    ),
 ]
 Where = Annotated[
     list[str] | None,

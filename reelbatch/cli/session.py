@@ -73,7 +73,7 @@ def rehearsal(fal: EmulatedFal) -> dict[str, Any]:
         "emulated": True,
         "archive": rehearsal_archive(),
         "ledger": rehearsal_ledger(),
-        "collect": "poll",
+        "collect": "stream",
     }
 
 

@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from aiolimiter import AsyncLimiter
+
 from reelbatch.archive.open import open_archive
 from reelbatch.config import Settings
 from reelbatch.errors import Refused
@@ -26,6 +28,7 @@ from reelbatch.run.request import GenerateRequest
 from reelbatch.run.run import Run
 from reelbatch.run.run_times import RunTimes
 from reelbatch.run.schedule import Schedule
+from reelbatch.run.streams import Streams, places_for_streams
 
 PORTERS = 16
 SWITCH_SECONDS = 0.0005
@@ -70,12 +73,7 @@ async def open_run(
             window=_window(settings, ledger),
             bookkeepers=bookkeepers,
             porters=porters,
-            poller=Poller(
-                fal.status,
-                Schedule(RunTimes(facts.run_seconds if facts else None)),
-                calls_per_second=None if settings.on_loopback else REMOTE_CALLS_PER_SECOND,
-                run_timeout_seconds=settings.run_timeout,
-            ),
+            poller=poller_for(fal, settings, facts.run_seconds if facts else None),
             started_at=datetime.now(UTC),
             sweeps=sweeps,
         )
@@ -83,6 +81,22 @@ async def open_run(
             parking.probe_now(ledger, settings.account_id)
         await run.doubt_the_late()
         yield run
+
+
+def poller_for(fal: Fal, settings: Settings, usual_seconds: float | None) -> Poller:
+    """Streams and looks share one pace. Who listens for webhooks only looks after the missing."""
+    per_call = 1 / REMOTE_CALLS_PER_SECOND
+    pace = None if settings.on_loopback else AsyncLimiter(1, per_call)
+    streams = None
+    if settings.collect == "stream":
+        streams = Streams(fal.stream, places=places_for_streams(), pace=pace)
+    return Poller(
+        fal.status,
+        Schedule(RunTimes(usual_seconds)),
+        pace=pace,
+        run_timeout_seconds=settings.run_timeout,
+        streams=streams,
+    )
 
 
 async def check_key(fal: Fal, settings: Settings) -> None:

@@ -1,6 +1,7 @@
-"""Poll fal for all jobs of a process: one queue of looks, one pace, never one loop a job.
+"""Follow all jobs of a process at fal: by its status stream, else by polling at one pace.
 
-A status read never fails a job: what goes wrong is looked at again, later.
+What fal says of a status never fails a job: what goes wrong is asked again, later. Polling is
+one queue of looks, never one loop a job.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from aiolimiter import AsyncLimiter
 from reelbatch.errors import Permanent, Transient
 from reelbatch.fal.answers import Completed, Gone, Queued, Running, Status, Submission
 from reelbatch.run.schedule import NEVER, Schedule
+from reelbatch.run.streams import Streams
+from reelbatch.run.tally import Tally
 
 AT_ONCE = 12
 AFTER_TROUBLE_SECONDS = 2.0
@@ -35,6 +38,9 @@ class Watch:
     heard: asyncio.Event = field(default_factory=asyncio.Event)
     patient: bool = False
     """Whether it may run for as long as it likes: it was cancelled, or we were told to wait."""
+    told: Status | None = None
+    """What its stream said last, while it is listened to."""
+    deadline: asyncio.TimerHandle | None = None
 
 
 @dataclass(frozen=True)
@@ -64,19 +70,26 @@ class Poller:
         ask: Ask,
         schedule: Schedule[Watch],
         *,
-        calls_per_second: float | None,
+        pace: AsyncLimiter | None = None,
         run_timeout_seconds: float,
+        streams: Streams | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self.schedule = schedule
-        self.calls = 0
         self._ask = ask
+        self._streams = streams
+        self._tally: Tally[Watch] = Tally()
         self._run_timeout = run_timeout_seconds
         self._clock = clock
         self._changed = asyncio.Event()
         self._watches: set[Watch] = set()
         self._busy = asyncio.Semaphore(AT_ONCE)
-        self._pace = AsyncLimiter(1, 1 / calls_per_second) if calls_per_second else None
+        self._pace = pace
+
+    @property
+    def slots(self) -> int | None:
+        """How many fal runs at once, as far as its answers have shown it."""
+        return self._tally.slots or self.schedule.slots
 
     async def finished(
         self,
@@ -95,18 +108,67 @@ class Poller:
         """
         done: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         watch = Watch(submission, done, patient=patient, heard=heard or asyncio.Event())
-        now = self._clock()
+        accepted = self._clock() - age
         self._watches.add(watch)
-        self.schedule.accepted(watch, now - age, now)
-        if at_once:
-            self.schedule.look_at(watch, now)
-        self._changed.set()
+        listening = None
+        if self._streams:
+            listening = asyncio.create_task(self._listen(self._streams, watch, accepted))
+        else:
+            self._look_out_for(watch, accepted, at_once=at_once)
         try:
             return await done
         finally:
+            if listening:
+                listening.cancel()
+            if watch.deadline:
+                watch.deadline.cancel()
             self._watches.discard(watch)
             self.schedule.drop(watch, self._clock())
             self._changed.set()
+
+    async def _listen(self, streams: Streams, watch: Watch, accepted: float) -> None:
+        """By its stream, and by looks once that is of no use."""
+        try:
+            await streams.follow(watch.submission, lambda status: self._hear(watch, status))
+        except Permanent as error:
+            self._give_up(watch, error)
+        finally:
+            watch.told = None
+            self._tally.gone(watch)
+        if not watch.done.done():
+            self._look_out_for(watch, accepted, at_once=True)
+
+    def _look_out_for(self, watch: Watch, accepted: float, *, at_once: bool) -> None:
+        now = self._clock()
+        self.schedule.accepted(watch, accepted, now)
+        if at_once:
+            self.schedule.look_at(watch, now)
+        self._changed.set()
+
+    def _hear(self, watch: Watch, status: Status) -> bool:
+        """A word of its stream; whether more is to come."""
+        watch.told = status
+        match status:
+            case Queued():
+                self._tally.waits(watch)
+            case Running():
+                self._tally.runs(watch)
+                if watch.runs_since is None:
+                    loop = asyncio.get_running_loop()
+                    watch.deadline = loop.call_later(self._run_timeout, self._read_again, watch)
+            case Completed(inference_seconds=seconds):
+                took = self._clock() - watch.runs_since if watch.runs_since else None
+                if usual := seconds if seconds is not None else took:
+                    self.schedule.run_times.add(usual)
+            case Gone():
+                pass
+        self._read(watch, status)
+        return not watch.done.done()
+
+    def _read_again(self, watch: Watch) -> None:
+        """Its time is over: whatever its stream said last counts again."""
+        if watch.told and not watch.done.done():
+            self._read(watch, watch.told)
 
     async def look(
         self, submission: Submission, *, heard: asyncio.Event
@@ -123,10 +185,14 @@ class Poller:
         return Unfinished()
 
     async def ask(self, submission: Submission) -> Status:
-        """Ask beside the schedule; who waits for it here hears of it, too.
+        """What its stream has said, else a call beside the schedule; who waits for it here
+        hears of that, too.
 
         Raises Transient and Permanent.
         """
+        for watch in self._watches:
+            if watch.told and watch.submission.request_id == submission.request_id:
+                return watch.told
         async with self._busy:
             status = await self._status_of(submission)
         for watch in self._watches:
@@ -172,7 +238,6 @@ class Poller:
     async def _status_of(self, submission: Submission) -> Status:
         if self._pace:
             await self._pace.acquire()
-        self.calls += 1
         return await self._ask(submission)
 
     def _read(self, watch: Watch, status: Status) -> None:
@@ -184,7 +249,7 @@ class Poller:
                 self.schedule.queued(watch, now)
             case Running():
                 watch.runs_since = watch.runs_since or now
-                if not watch.patient and now - watch.runs_since > self._run_timeout:
+                if not watch.patient and now - watch.runs_since >= self._run_timeout:
                     return self._end(watch, Overdue())
                 self.schedule.runs(watch, now)
             case Completed(inference_seconds=seconds):

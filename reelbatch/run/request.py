@@ -70,10 +70,10 @@ class GenerateRequest(BaseModel):
     submit_rate: Annotated[float, Field(gt=0)] | None = Field(
         default=None, title="Submissions a second", description="For the whole account."
     )
-    collect: Literal["poll", "webhook"] | None = Field(
+    collect: Literal["stream", "poll", "webhook"] | None = Field(
         default=None,
         title="Collect by",
-        description="poll, or webhook where `reelbatch serve` runs. Empty: as the worker is set.",
+        description="stream, poll, or webhook where `reelbatch serve` runs. Empty: as it is set.",
     )
     in_doubt: Literal["auto", "hold", "resubmit"] = Field(
         default="auto",
@@ -160,10 +160,10 @@ class InboxRequest(BaseModel):
     max_in_flight: InFlight | None = Field(
         default=None, title="Requests in flight", description="auto, or a number."
     )
-    collect: Literal["poll", "webhook"] | None = Field(
+    collect: Literal["stream", "poll", "webhook"] | None = Field(
         default=None,
         title="Collect by",
-        description="poll, or webhook where `reelbatch serve` runs. Empty: as the worker is set.",
+        description="stream, poll, or webhook where `reelbatch serve` runs. Empty: as it is set.",
     )
 
     def for_batch(self, batch: str | None, manifest: str | None) -> GenerateRequest:

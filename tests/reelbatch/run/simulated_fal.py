@@ -7,6 +7,8 @@ import heapq
 from collections.abc import Awaitable, Callable, Sequence
 from statistics import median
 
+from aiolimiter import AsyncLimiter
+
 from reelbatch.fal.answers import Completed, Queued, Running, Status, Submission
 from reelbatch.jobs import RequestId
 from reelbatch.run.polling import Poller
@@ -27,7 +29,7 @@ def new_poller(
     return Poller(
         ask,
         Schedule(RunTimes(known_seconds)),
-        calls_per_second=calls_per_second,
+        pace=AsyncLimiter(1, 1 / calls_per_second) if calls_per_second else None,
         run_timeout_seconds=run_timeout_seconds,
         clock=now,
     )

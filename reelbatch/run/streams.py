@@ -1,0 +1,90 @@
+"""Follow requests by fal's status stream: one connection each, and every change is heard at once.
+
+Measured beside polling (`python -m bench.stream`): fewer calls, less CPU, and an end is known
+within milliseconds. Where streams do not work, behind a proxy that buffers or cuts, whoever
+listens polls instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from time import monotonic
+
+from aiolimiter import AsyncLimiter
+
+from reelbatch.errors import Transient
+from reelbatch.fal.answers import Status, Submission
+
+FIRST_WORD_SECONDS = 10.0
+"""fal says at once how a request stands; a proxy that buffers says nothing."""
+BREAKS = 3
+"""After so many a request is polled."""
+AGAIN_AFTER_SECONDS = 0.5
+IN_A_ROW = 5
+REST_SECONDS = 60.0
+"""After so many streams in a row without a word, none is opened for a while."""
+MOST = 1000
+FOR_THE_REST = 200
+"""Files and connections that are no streams."""
+
+Listen = Callable[[Submission], AsyncGenerator[Status, None]]
+Read = Callable[[Status], bool]
+"""Takes in a change; says whether more of them are wanted."""
+
+
+class Streams:
+    """The streams of one process. `places`: how many may be open; the others wait in line."""
+
+    def __init__(self, listen: Listen, *, places: int, pace: AsyncLimiter | None = None) -> None:
+        self._listen = listen
+        self._places = asyncio.Semaphore(places)
+        self._pace = pace
+        self._wordless = 0
+        self._rest_until = float("-inf")
+
+    async def follow(self, submission: Submission, read: Read) -> None:
+        """Hand on each change until no more is wanted; back before that, it has to be polled.
+
+        Raises Permanent where fal may not be asked.
+        """
+        for _ in range(BREAKS):
+            if monotonic() < self._rest_until:
+                return
+            async with self._places:
+                if await self._heard_out(submission, read):
+                    return
+            await asyncio.sleep(AGAIN_AFTER_SECONDS)
+
+    async def _heard_out(self, submission: Submission, read: Read) -> bool:
+        """One stream; False where it broke off, or said nothing."""
+        if self._pace:
+            await self._pace.acquire()
+        self._wordless += 1
+        try:
+            async with aclosing(self._listen(submission)) as changes:
+                async with asyncio.timeout(FIRST_WORD_SECONDS):
+                    status = await anext(changes)
+                self._wordless = 0
+                while read(status):
+                    status = await anext(changes)
+        except (Transient, TimeoutError):
+            self._rest_if_useless()
+            return False
+        return True
+
+    def _rest_if_useless(self) -> None:
+        if self._wordless >= IN_A_ROW:
+            self._wordless, self._rest_until = 0, monotonic() + REST_SECONDS
+
+
+def places_for_streams() -> int:
+    """As many as the system lets us open: its usual limit of 1024 files is raised where it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    enough = MOST + FOR_THE_REST
+    if 0 <= soft < enough:  # RLIM_INFINITY is below zero.
+        soft = enough if hard < 0 else min(hard, enough)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return MOST if soft < 0 else max(1, min(MOST, soft - FOR_THE_REST))

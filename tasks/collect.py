@@ -28,9 +28,9 @@ from reelbatch.ledger import reading, results
 from reelbatch.ledger.answers import Why
 from reelbatch.ledger.results import Charge, Ending
 from reelbatch.run.entries import submission_in
-from reelbatch.run.polling import Overdue, Seen, Settled, Unfinished
 from reelbatch.run.run import Run
 from reelbatch.run.settling import is_permanent, settle, settle_cancelled
+from reelbatch.run.watches import Overdue, Seen, Settled, Unfinished
 from tasks.listen import heard
 from tasks.lost import COUNTS_AFTER, found_again
 

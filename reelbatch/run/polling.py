@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, field
 from time import monotonic
 
 from aiolimiter import AsyncLimiter
@@ -18,6 +17,7 @@ from reelbatch.fal.answers import Completed, Gone, Queued, Running, Status, Subm
 from reelbatch.run.schedule import NEVER, Schedule
 from reelbatch.run.streams import Streams
 from reelbatch.run.tally import Tally
+from reelbatch.run.watches import Ending, Overdue, Settled, Unfinished, Watch
 
 AT_ONCE = 12
 AFTER_TROUBLE_SECONDS = 2.0
@@ -25,41 +25,6 @@ REMOTE_CALLS_PER_SECOND = 10.0
 """An old FAQ of fal said 10 requests a second per user (fal.md, section 3.3)."""
 
 Ask = Callable[[Submission], Awaitable[Status]]
-
-
-@dataclass(eq=False)
-class Watch:
-    """One request that is waited for."""
-
-    submission: Submission
-    done: asyncio.Future[Ending]
-    runs_since: float | None = None
-    """When it was first seen running."""
-    heard: asyncio.Event = field(default_factory=asyncio.Event)
-    patient: bool = False
-    """Whether it may run for as long as it likes: it was cancelled, or we were told to wait."""
-    told: Status | None = None
-    """What its stream said last, while it is listened to."""
-    deadline: asyncio.TimerHandle | None = None
-
-
-@dataclass(frozen=True)
-class Overdue:
-    """The request has been running for longer than the run timeout."""
-
-
-@dataclass(frozen=True)
-class Unfinished:
-    """One look was asked for, and the request is still on its way, or fal did not answer."""
-
-
-@dataclass(frozen=True)
-class Settled:
-    """Somebody else has booked how it ended."""
-
-
-Ending = Completed | Gone | Overdue | Settled
-Seen = Ending | Unfinished
 
 
 class Poller:
@@ -134,7 +99,7 @@ class Poller:
             self._give_up(watch, error)
         finally:
             watch.told = None
-            self._tally.gone(watch)
+            self._tally.gone(watch, self._clock())
         if not watch.done.done():
             self._look_out_for(watch, accepted, at_once=True)
 
@@ -150,9 +115,9 @@ class Poller:
         watch.told = status
         match status:
             case Queued():
-                self._tally.waits(watch)
+                self._tally.waits(watch, self._clock())
             case Running():
-                self._tally.runs(watch)
+                self._tally.runs(watch, self._clock())
                 if watch.runs_since is None:
                     loop = asyncio.get_running_loop()
                     watch.deadline = loop.call_later(self._run_timeout, self._read_again, watch)

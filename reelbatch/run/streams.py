@@ -11,7 +11,6 @@ import asyncio
 import resource
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from time import monotonic
 
 from aiolimiter import AsyncLimiter
 
@@ -51,7 +50,7 @@ class Streams:
         Raises Permanent where fal may not be asked.
         """
         for _ in range(BREAKS):
-            if monotonic() < self._rest_until:
+            if _now() < self._rest_until:
                 return
             async with self._places:
                 if await self._heard_out(submission, read):
@@ -77,7 +76,11 @@ class Streams:
 
     def _rest_if_useless(self) -> None:
         if self._wordless >= IN_A_ROW:
-            self._wordless, self._rest_until = 0, monotonic() + REST_SECONDS
+            self._wordless, self._rest_until = 0, _now() + REST_SECONDS
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def places_for_streams() -> int:

@@ -15,6 +15,11 @@ FLAGGED = "The content could not be processed because it was flagged."
 
 HARMLESS: dict[str, list[tuple[str, dict[str, object]]]] = {
     "fal is busy": [("too_many_requests", {"times": 2, "with_": {"retry_after": 1}})],
+    "streams break": [
+        ("stream_error", {"times": 1}),
+        ("stream_redirected", {"times": 1}),
+        ("stream_broken", {"times": 2}),
+    ],
     "status reads fail": [
         ("status_error", {"times": 2}),
         ("status_garbled", {"times": 2}),
@@ -39,7 +44,8 @@ def test_a_passing_trouble_costs_nothing(world: World, trouble: str) -> None:
     for fault, rule in HARMLESS[trouble]:
         world.fal.break_(fault, **rule)
     world.write("cats.csv", cats(4))
-    done = world.run("cats.csv")
+    way = "poll" if trouble == "status reads fail" else "stream"
+    done = world.run("cats.csv", f"--collect={way}")
     assert (done.code, done.json["archived"], done.json["spent_usd"]) == (0, 4, "0.80"), done.text
     assert (world.accepted, world.paid_twice) == (4, 0)
     struck = [fault["strikes"] for fault in world.fal.state()["faults"]]

@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from reelbatch.jobs import State
+from reelbatch.run import streams
 from reelbatch.run.run import Run
 from tasks.submit import submit
 from tests.parts.emulator import Emulator
@@ -18,6 +19,8 @@ from tests.tasks.conftest import Studio
 HEADER = "id,prompt,seed"
 TOM = "tom,A cat,1"
 FELIX = "felix,Another cat,2"
+KEY_CHECK = 1
+"""A run asks for the status of no request first, to see whether its key is good."""
 
 
 async def submitted(studio: Studio, run: Run) -> None:
@@ -33,14 +36,44 @@ async def started(fal: Emulator, count: int = 1) -> None:
     )
 
 
-@pytest.mark.parametrize("fault", ["status_missing", "status_nginx", "status_dropped"])
+@pytest.fixture(autouse=True, params=["stream", "poll"])
+def collect(request: pytest.FixtureRequest, studio: Studio) -> str:
+    studio.settings["collect"] = request.param
+    return str(request.param)
+
+
+@pytest.mark.parametrize("fault", ["missing", "nginx", "dropped"])
 async def test_a_status_that_cannot_be_read_never_fails_a_job(
-    studio: Studio, fal: Emulator, fault: str
+    studio: Studio, fal: Emulator, collect: str, fault: str
 ) -> None:
-    fal.break_(fault, first=3)
+    """A stream that goes wrong again and again is given up for polling, which goes wrong too."""
+    fal.break_(f"status_{fault}", first=3)
+    if collect == "stream":
+        fal.break_("stream_broken", with_={"events": 0})
     studio.write(HEADER, TOM)
     assert await studio.make() == {"tom": State.ARCHIVED}
     assert studio.accepted == 1
+    assert all(each["strikes"] for each in fal.state()["faults"])
+
+
+async def test_a_job_is_heard_of_by_one_call(studio: Studio, collect: str) -> None:
+    studio.write(HEADER, TOM)
+    assert await studio.make() == {"tom": State.ARCHIVED}
+    assert studio.calls.get("stream", 0) == (1 if collect == "stream" else 0)
+    assert studio.calls["status"] == KEY_CHECK if collect == "stream" else KEY_CHECK + 1
+
+
+async def test_streams_that_never_begin_are_left_for_polling(
+    studio: Studio, fal: Emulator, collect: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As behind a proxy that holds everything back."""
+    monkeypatch.setattr(streams, "FIRST_WORD_SECONDS", 0.5)
+    fal.break_("stream_hanging")
+    studio.write(HEADER, *(f"cat-{n},Cat number {n},{n}" for n in range(20)))
+    made = await studio.make(max_in_flight=4)
+    assert set(made.values()) == {State.ARCHIVED}
+    assert (len(made), studio.accepted) == (20, 20)
+    assert studio.calls.get("stream", 0) <= 3 * streams.BREAKS if collect == "stream" else True
 
 
 @pytest.mark.parametrize(
@@ -107,6 +140,7 @@ async def test_a_404_that_passes_is_no_word_on_a_request_that_may_still_run(
     making = asyncio.create_task(studio.make())
     await async_wait_until(lambda: studio.calls.get("cancel"), description="it is asked to stop")
     fal.break_("status_missing", times=1)
+    fal.break_("stream_error", with_={"status": 404}, times=1)
     assert await making == {"tom": State.ARCHIVED}
     assert (studio.accepted, studio.job("tom")["cost_usd"]) == (1, Decimal("0.20"))
 
@@ -114,6 +148,8 @@ async def test_a_404_that_passes_is_no_word_on_a_request_that_may_still_run(
 async def test_a_request_asked_to_stop_and_unheard_of_for_fifteen_minutes_is_cancelled(
     studio: Studio, fal: Emulator
 ) -> None:
+    """By looks: a stream that was opened before has nothing to say of it."""
+    studio.settings["collect"] = "poll"
     studio.settings["run_timeout"] = 0.2
     fal.set(service_seconds=60)
     studio.write(HEADER, TOM)

@@ -159,6 +159,7 @@ async def test_a_run_whose_rows_are_all_queued_ends_when_they_are_cancelled(
     studio: Studio, fal: Emulator, shown: str
 ) -> None:
     """It makes no claim that could meet the mark, and no poll tells it."""
+    studio.settings["collect"] = "poll"
     fal.set(concurrency=0, cancelled_status=shown)
     studio.write(HEADER, *SIX)
     async with live(studio) as (run, work):

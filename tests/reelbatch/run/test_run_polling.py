@@ -10,7 +10,8 @@ import pytest
 
 from reelbatch.errors import Permanent, Transient
 from reelbatch.fal.answers import Completed, Gone, Running, Status, Submission
-from reelbatch.run.polling import Overdue, Poller
+from reelbatch.run.polling import Poller
+from reelbatch.run.watches import Overdue
 from tests.reelbatch.run.simulated_fal import SimulatedFal, new_poller, submission
 from tests.reelbatch.run.virtual_time import now, run_ahead
 

@@ -94,20 +94,20 @@ def _timeout(request: httpx.Request) -> aiohttp.ClientTimeout:
 
 @contextmanager
 def _in_httpx_words() -> Iterator[None]:
-    """Kinds only: aiohttp's own words hold URLs."""
+    """By its kind only, and without a cause: aiohttp's own words hold URLs, and those a token."""
     try:
         yield
-    except (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError) as error:
-        raise httpx.ProxyError("the proxy refused") from error
-    except aiohttp.ConnectionTimeoutError as error:
-        raise httpx.ConnectTimeout("no connection in time") from error
-    except _NEVER_CONNECTED as error:
-        raise httpx.ConnectError("no connection") from error
-    except aiohttp.InvalidURL as error:
-        raise httpx.UnsupportedProtocol("no such URL") from error
-    except aiohttp.SocketTimeoutError as error:
-        raise httpx.ReadTimeout("silence") from error
-    except aiohttp.ClientResponseError as error:
-        raise httpx.RemoteProtocolError("no HTTP") from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise httpx.ReadError("broken off") from error
+    except (aiohttp.ClientHttpProxyError, aiohttp.ClientProxyConnectionError):
+        raise httpx.ProxyError("the proxy refused") from None
+    except aiohttp.ConnectionTimeoutError:
+        raise httpx.ConnectTimeout("no connection in time") from None
+    except _NEVER_CONNECTED:
+        raise httpx.ConnectError("no connection") from None
+    except aiohttp.InvalidURL:
+        raise httpx.UnsupportedProtocol("no such URL") from None
+    except aiohttp.SocketTimeoutError:
+        raise httpx.ReadTimeout("silence") from None
+    except aiohttp.ClientResponseError:
+        raise httpx.RemoteProtocolError("no HTTP") from None
+    except (aiohttp.ClientError, OSError):
+        raise httpx.ReadError("broken off") from None

@@ -6,12 +6,15 @@ import logging
 import traceback
 from typing import Any
 
+import aiohttp
 import httpx
 import pytest
 
 from reelbatch.errors import Permanent, ReelbatchError, Refused
 from reelbatch.fal.answers import Ambiguous, FailedResult, KeyCheck, Rejected
-from reelbatch.fal.client import open_fal
+from reelbatch.fal.client import CALLS, open_fal
+from reelbatch.fal.connections import Connections
+from reelbatch.fal.wire import TIMEOUTS
 from tests.reelbatch.fal.opened import (
     KEY,
     OVI,
@@ -160,9 +163,25 @@ async def test_a_lost_answer_names_neither_key_nor_token() -> None:
     assert_no_secret(outcome)
 
 
+async def test_a_connection_that_is_not_made_in_time_names_no_token(
+    server: RawServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """aiohttp would tell the whole URL."""
+
+    async def nobody_answers(*_: object, **__: object) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "connect", nobody_answers)
+    request = httpx.Request("POST", f"{server.url}/t0ken", extensions={"timeout": TIMEOUTS})
+    async with Connections(CALLS, outside=False) as connections:
+        with pytest.raises(httpx.ConnectTimeout) as raised:
+            await connections.send(request)
+    assert "t0ken" not in "".join(traceback.format_exception(raised.value))
+
+
 @pytest.mark.parametrize("key", ["id:sec\nret", "id:sécret", "id: secret", "id:sec\x00ret"])
 async def test_a_key_that_cannot_be_sent_is_refused_without_showing_it(key: str) -> None:
-    """httpx and h11 would quote it in their errors."""
+    """aiohttp would quote it in its errors."""
     with pytest.raises(Refused) as raised:
         async with open_fal(real_settings(fal_key=key)):
             pass

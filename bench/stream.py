@@ -3,7 +3,8 @@
 `python -m bench.stream [--jobs 400] [--slots 400] [--seconds 5] [--sigma 0.4] [--rounds 3]` prints
 one table, medians of rounds that take turns. *Late* is from the end of a request at fal until we
 know of it. *Cut* are streams that break off after their first event, as behind an impatient
-proxy, and are then polled. The last column is the emulator's CPU: what the way costs fal.
+proxy; *held back* those that never begin, as behind one that buffers: both are then polled. The
+last column is the emulator's CPU: what the way costs fal.
 """
 
 from __future__ import annotations
@@ -13,8 +14,7 @@ import asyncio
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,18 +25,16 @@ from bench.cost import cpu_so_far
 from bench.sides import Mix, emulator
 from reelbatch.cli.emulated import EmulatedFal
 from reelbatch.config import Settings
-from reelbatch.errors import Transient
-from reelbatch.fal.answers import Accepted, Completed, Submission
+from reelbatch.fal.answers import Accepted, Submission
 from reelbatch.fal.client import Fal, open_fal
 from reelbatch.run.polling import Poller
 from reelbatch.run.run_times import RunTimes
 from reelbatch.run.schedule import Schedule
+from reelbatch.run.streams import Streams, places_for_streams
 
 OVI = "fal-ai/ovi"
 Sent = tuple[float, Submission]
 """When fal took it, and its handle."""
-Follow = Callable[[Fal, Sequence[Sent]], Awaitable[list[float]]]
-"""Until each is known to have ended; returns when that was."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,12 +47,18 @@ class Way:
     fal_cpu: float
 
 
-async def polled(fal: Fal, sent: Sequence[Sent]) -> list[float]:
-    poller = Poller(
+def poller_of(fal: Fal, *, streams: bool) -> Poller:
+    """As a run's, by either way."""
+    return Poller(
         fal.status,
         Schedule(RunTimes()),
         run_timeout_seconds=3600,
+        streams=Streams(fal.stream, places=places_for_streams()) if streams else None,
     )
+
+
+async def followed(poller: Poller, sent: Sequence[Sent]) -> list[float]:
+    """Until each is known to have ended; returns when that was."""
     work = asyncio.create_task(poller.work())
 
     async def end_of(sent_at: float, submission: Submission) -> float:
@@ -67,32 +71,11 @@ async def polled(fal: Fal, sent: Sequence[Sent]) -> list[float]:
         work.cancel()
 
 
-async def streamed(fal: Fal, sent: Sequence[Sent]) -> list[float]:
-    """What breaks off is polled to its end, all by one poller."""
-    broken: list[int] = []
-    ends = [0.0] * len(sent)
-
-    async def end_of(n: int, submission: Submission) -> None:
-        try:
-            async with aclosing(fal.stream(submission)) as statuses:
-                async for status in statuses:
-                    if isinstance(status, Completed):
-                        ends[n] = time.time()
-        except Transient:
-            broken.append(n)
-
-    await asyncio.gather(*(end_of(n, one) for n, (_, one) in enumerate(sent)))
-    again = await polled(fal, [sent[n] for n in broken])
-    for n, end in zip(broken, again, strict=True):
-        ends[n] = end
-    return ends
-
-
-async def measured(emulated: EmulatedFal, jobs: int, follow: Follow) -> Way:
+async def measured(emulated: EmulatedFal, jobs: int, *, streams: bool) -> Way:
     async with open_fal(Settings(**emulated.settings)) as fal:
         sent = [await one_sent(fal, n) for n in range(jobs)]
         cpu, fal_cpu = time.process_time(), cpu_so_far(emulated.child.process.pid)
-        ends = await follow(fal, sent)
+        ends = await followed(poller_of(fal, streams=streams), sent)
         cpu = time.process_time() - cpu
         fal_cpu = cpu_so_far(emulated.child.process.pid) - fal_cpu
     async with httpx.AsyncClient(base_url=emulated.queue_url, timeout=60) as http:
@@ -112,16 +95,18 @@ async def measured(emulated: EmulatedFal, jobs: int, follow: Follow) -> Way:
 
 
 async def one_sent(fal: Fal, n: int) -> Sent:
-    outcome = await fal.submit(OVI, {"prompt": f"{n}"}, token=str(n), start_timeout_seconds=3600)
+    outcome = await fal.submit(
+        OVI, {"prompt": f"{n}"}, token=f"token-of-{n}", start_timeout_seconds=3600
+    )
     assert isinstance(outcome, Accepted), outcome
     return time.time(), outcome.submission
 
 
-def one_round(mix: Mix, folder: Path, follow: Follow, fault: str | None) -> Way:
+def one_round(mix: Mix, folder: Path, *, streams: bool, fault: str | None) -> Way:
     with emulator(mix, folder) as fal:
         if fault:
             httpx.post(f"{fal.queue_url}/_emulator/faults", json={"fault": fault})
-        return asyncio.run(measured(fal, mix.jobs, follow))
+        return asyncio.run(measured(fal, mix.jobs, streams=streams))
 
 
 def main() -> None:
@@ -133,16 +118,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
     mix = Mix(jobs=asked.jobs, slots=asked.slots, seconds=asked.seconds, sigma=asked.sigma)
-    ways: dict[str, tuple[Follow, str | None]] = {
-        "polled": (polled, None),
-        "streamed": (streamed, None),
-        "streams cut": (streamed, "stream_broken"),
+    ways: dict[str, tuple[bool, str | None]] = {
+        "polled": (False, None),
+        "streamed": (True, None),
+        "cut": (True, "stream_broken"),
+        "held back": (True, "stream_hanging"),
     }
     found: dict[str, list[Way]] = {name: [] for name in ways}
     with tempfile.TemporaryDirectory() as name:
         for _ in range(asked.rounds):
-            for way, (follow, fault) in ways.items():
-                found[way].append(one_round(mix, Path(name), follow, fault))
+            for way, (streams, fault) in ways.items():
+                found[way].append(one_round(mix, Path(name), streams=streams, fault=fault))
     print(f"{mix}; medians of {asked.rounds}")
     print(f"  {'':12} {'calls/job':>9} {'late p50':>9} {'p95 s':>8} {'CPU ms':>8} {'fal ms':>8}")
     for way, rounds in found.items():

@@ -61,20 +61,22 @@ class Streams:
         """One stream; False where it broke off, or said nothing."""
         if self._pace:
             await self._pace.acquire()
-        self._wordless += 1
+        heard = False
         try:
             async with aclosing(self._listen(submission)) as changes:
                 async with asyncio.timeout(FIRST_WORD_SECONDS):
                     status = await anext(changes)
-                self._wordless = 0
+                heard, self._wordless = True, 0
                 while read(status):
                     status = await anext(changes)
         except (Transient, TimeoutError):
-            self._rest_if_useless()
+            if not heard:
+                self._count_wordless()
             return False
         return True
 
-    def _rest_if_useless(self) -> None:
+    def _count_wordless(self) -> None:
+        self._wordless += 1
         if self._wordless >= IN_A_ROW:
             self._wordless, self._rest_until = 0, _now() + REST_SECONDS
 

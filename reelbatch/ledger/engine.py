@@ -42,6 +42,7 @@ class Ledger:
     def __init__(self, engine: Engine, *, ledger_id: str) -> None:
         self.engine = engine
         self.id = ledger_id
+        self.url = shown(engine.url)
         self._reader = engine.execution_options(**_SNAPSHOT[engine.dialect.name])
         self._hasty = engine.execution_options(hasty=True)
         self._waited_in_vain = False
@@ -49,10 +50,6 @@ class Ledger:
     @property
     def is_sqlite(self) -> bool:
         return self.engine.dialect.name == "sqlite"
-
-    @property
-    def url(self) -> str:
-        return shown(self.engine.url)
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

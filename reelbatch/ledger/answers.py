@@ -6,17 +6,19 @@ second sees that and changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Update, bindparam, select
 
 from reelbatch.jobs import State
 from reelbatch.ledger import bills, parking
 from reelbatch.ledger.engine import Ledger, now
 from reelbatch.ledger.posts import Post, lock_post
 from reelbatch.ledger.schema import attempts, jobs
-from reelbatch.ledger.writing import by_id, change
+from reelbatch.ledger.writing import change, job_in
 
 LATE = timedelta(seconds=45)
 """A POST is given up after 30 s; SUBMITTING for longer than this is IN_DOUBT."""
@@ -62,8 +64,10 @@ def accepted(ledger: Ledger, attempt_id: str, answer: Accepted) -> bool:
 
 
 def belongs_to_another(tx: Connection, request_id: str) -> bool:
-    held = select(attempts.c.id).where(attempts.c.request_id == request_id)
-    return tx.execute(held).first() is not None
+    return tx.execute(_HOLDER, {"request_id": request_id}).first() is not None
+
+
+_HOLDER = select(attempts.c.id).where(attempts.c.request_id == bindparam("request_id"))
 
 
 def not_sent(ledger: Ledger, attempt_id: str, reason: str, *, park: bool) -> None:
@@ -177,7 +181,7 @@ def _fail(tx: Connection, post: Post, why: Why) -> None:
 def move(
     tx: Connection,
     job_id: str,
-    from_states: set[State],
+    from_states: Set[State],
     to: State,
     at: datetime,
     *,
@@ -189,16 +193,18 @@ def move(
     With `attempt_id`, only while that attempt is the job's newest: an old answer may not
     move a job that has gone on without it.
     """
-    values |= {"this_id": job_id, "from_states": list(from_states), "state": to, "state_at": at}
+    values |= {"this_id": job_id, "state": to, "state_at": at}
+    from_here = frozenset(from_states)
     if attempt_id is None:
-        done = tx.execute(_MOVE, values)
+        done = tx.execute(job_in(from_here), values)
     else:
-        done = tx.execute(_MOVE_OF_ATTEMPT, values | {"newest": attempt_id})
+        done = tx.execute(_job_of_attempt_in(from_here), values | {"newest": attempt_id})
     return bool(done.rowcount == 1)
 
 
-_MOVE = by_id(jobs).where(jobs.c.state.in_(bindparam("from_states", expanding=True)))
-_MOVE_OF_ATTEMPT = _MOVE.where(jobs.c.attempt_id == bindparam("newest"))
+@cache
+def _job_of_attempt_in(states: frozenset[State]) -> Update:
+    return job_in(states).where(jobs.c.attempt_id == bindparam("newest"))
 
 
 def _answered(tx: Connection, post: Post, outcome: str, why: Why) -> None:

@@ -18,7 +18,7 @@ from reelbatch.ledger import bills, parking, slots
 from reelbatch.ledger.batches import MARKED
 from reelbatch.ledger.engine import Ledger, now
 from reelbatch.ledger.posts import lock_account_of_job
-from reelbatch.ledger.schema import IN_FLIGHT_SQL, attempts, batches, jobs
+from reelbatch.ledger.schema import IN_FLIGHT_SQL, attempts, batches, in_state, jobs
 from reelbatch.ledger.writing import add, change
 
 POST_BEGINS_WITHIN = timedelta(seconds=10)
@@ -168,7 +168,7 @@ _SAME_REQUEST = (
     .where(
         jobs.c.fingerprint == bindparam("fingerprint"),
         jobs.c.id != bindparam("job_id"),
-        jobs.c.state.in_([State.ARCHIVED, *HELD]),
+        in_state(HELD | {State.ARCHIVED}),
         func.coalesce(jobs.c.review, "") != "rejected",
     )
     .order_by(jobs.c.state != State.ARCHIVED)

@@ -17,6 +17,7 @@ from reelbatch.ledger.answers import Why, move
 from reelbatch.ledger.engine import Ledger, now
 from reelbatch.ledger.reading import attempts_in
 from reelbatch.ledger.schema import jobs
+from reelbatch.ledger.writing import job_in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,13 +32,13 @@ class Kept:
 
 def about_to_keep(ledger: Ledger, job_id: str, kept: Kept) -> list[RowMapping]:
     """Written down before the put; returns the job's attempts, of which the sidecar tells."""
+    values = {**vars(kept), "media": dict(kept.media)}
     with ledger.writing() as tx:
-        tx.execute(
-            jobs.update()
-            .where(jobs.c.id == job_id, jobs.c.state == State.COMPLETED)
-            .values(key=kept.key, sha256=kept.sha256, bytes=kept.bytes, media=dict(kept.media))
-        )
+        tx.execute(job_in(_COMPLETED), {"this_id": job_id, **values})
         return attempts_in(tx, job_id)
+
+
+_COMPLETED = frozenset({State.COMPLETED})
 
 
 def kept(ledger: Ledger, job_id: str, key: str) -> bool:

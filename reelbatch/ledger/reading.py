@@ -207,21 +207,22 @@ _JOBS_AND_HANDLES = (
     )
     .join(rows, (rows.c.batch_id == jobs.c.batch_id) & (rows.c.row_id == jobs.c.row_id))
     .outerjoin(attempts, attempts.c.id == jobs.c.attempt_id)
-    .where(jobs.c.id.in_(bindparam("job_ids", expanding=True)))
 )
+_JOB = _JOBS_AND_HANDLES.where(jobs.c.id == bindparam("job_id"))
+_JOBS = _JOBS_AND_HANDLES.where(jobs.c.id.in_(bindparam("job_ids", expanding=True)))
 _ATTEMPTS = select(attempts).where(attempts.c.job_id == bindparam("job_id")).order_by(attempts.c.n)
 
 
 def job(ledger: Ledger, job_id: str) -> RowMapping:
     """One job, with its row's labels and template, and its newest attempt's handle."""
     with ledger.reading() as tx:
-        return tx.execute(_JOBS_AND_HANDLES, {"job_ids": [job_id]}).mappings().one()
+        return tx.execute(_JOB, {"job_id": job_id}).mappings().one()
 
 
 def jobs_with_handles(ledger: Ledger, job_ids: Sequence[str]) -> dict[str, RowMapping]:
     """Several jobs at once, as `job` gives one."""
     with ledger.reading() as tx:
-        found = tx.execute(_JOBS_AND_HANDLES, {"job_ids": list(job_ids)}).mappings().all()
+        found = tx.execute(_JOBS, {"job_ids": list(job_ids)}).mappings().all()
     return {row["id"]: row for row in found}
 
 

@@ -20,7 +20,7 @@ from reelbatch.ledger.answers import Why, move
 from reelbatch.ledger.engine import Ledger, now
 from reelbatch.ledger.posts import Post, lock_post
 from reelbatch.ledger.schema import attempts, jobs
-from reelbatch.ledger.writing import change
+from reelbatch.ledger.writing import change, job_in
 
 TRANSIENT_RETRIES = 1
 """fal retries runner failures itself up to 10 times (fal.md, section 3.8)."""
@@ -30,8 +30,8 @@ BACKOFF_SECONDS = 5.0
 Ending = Literal["transient", "permanent", "start_timeout", "cancelled"]
 Charge = Literal["none", "maybe", "lost"]
 
-_OPEN = {State.SUBMITTING, State.IN_DOUBT, State.SUBMITTED}
-_IDLE = {State.PENDING, State.FAILED, State.CANCELLED}
+_OPEN = frozenset({State.SUBMITTING, State.IN_DOUBT, State.SUBMITTED})
+_IDLE = frozenset({State.PENDING, State.FAILED, State.CANCELLED})
 """No request is out for the job: any good result, even an old attempt's, is welcome."""
 
 
@@ -64,22 +64,19 @@ def settle_good(ledger: Ledger, attempt_id: str, good: Good, price: Decimal) -> 
 
 def _complete(tx: Connection, post: Post, good: Good) -> bool:
     beaten = _OPEN | _IDLE if post.is_newest else _IDLE
-    done = tx.execute(
-        jobs.update()
-        .where(jobs.c.id == post.job_id, jobs.c.state.in_(beaten))
-        .values(
-            state=State.COMPLETED,
-            state_at=post.at,
-            attempt_id=post.attempt_id,
-            completed_at=post.at,
-            result=dict(good.payload),
-            output_url=good.output_url,
-            output_bytes=good.output_bytes,
-            error_type=None,
-            error_message=None,
-        )
-    )
-    return bool(done.rowcount == 1)
+    completed = {
+        "this_id": post.job_id,
+        "state": State.COMPLETED,
+        "state_at": post.at,
+        "attempt_id": post.attempt_id,
+        "completed_at": post.at,
+        "result": dict(good.payload),
+        "output_url": good.output_url,
+        "output_bytes": good.output_bytes,
+        "error_type": None,
+        "error_message": None,
+    }
+    return bool(tx.execute(job_in(beaten), completed).rowcount == 1)
 
 
 def settle_failed(

@@ -6,6 +6,7 @@ what is in flight is counted, over an index that holds nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
 from sqlalchemy import (
@@ -13,6 +14,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Float,
     ForeignKey,
     Index,
@@ -21,9 +23,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    or_,
     text,
 )
 
+from reelbatch.jobs import State
 from reelbatch.ledger.columns import Instant, Usd
 
 metadata = MetaData()
@@ -157,6 +161,12 @@ jobs = Table(
     ),
     Index("jobs_by_fingerprint", "fingerprint"),
 )
+
+
+def in_state(states: Iterable[State]) -> ColumnElement[bool]:
+    """One by one: the list of an IN is written anew at each call (SQLAlchemy 2.0)."""
+    return or_(*(jobs.c.state == state for state in sorted(states)))
+
 
 attempts = Table(
     "attempts",

@@ -10,6 +10,9 @@ from functools import cache
 from sqlalchemy import Connection, Insert, Table, Update, bindparam
 from sqlalchemy.dialects import postgresql, sqlite
 
+from reelbatch.jobs import State
+from reelbatch.ledger.schema import in_state, jobs
+
 
 def add(tx: Connection, table: Table, **values: object) -> None:
     tx.execute(_new(table), values)
@@ -33,3 +36,9 @@ def _new(table: Table) -> Insert:
 def by_id(table: Table) -> Update:
     """An update of the row whose id is the parameter `this_id`."""
     return table.update().where(table.c.id == bindparam("this_id"))
+
+
+@cache
+def job_in(states: frozenset[State]) -> Update:
+    """An update of the job whose id is `this_id`, while it is in one of these states."""
+    return by_id(jobs).where(in_state(states))

@@ -25,12 +25,6 @@ BUSY_SECONDS = 30.0
 HASTY_SECONDS = 0.1
 """Once a wait was in vain: a run that ends has a word to write for each job it lets go."""
 
-_SNAPSHOT: dict[str, dict[str, Any]] = {
-    "sqlite": {"reading": True},
-    "postgresql": {"isolation_level": "REPEATABLE READ"},
-}
-"""How a database is asked for one consistent snapshot."""
-
 
 class ConnectionLost(Transient):
     """The database went away in the middle: what was begun is rolled back, or was committed."""
@@ -43,8 +37,6 @@ class Ledger:
         self.engine = engine
         self.id = ledger_id
         self.url = shown(engine.url)
-        self._reader = engine.execution_options(**_SNAPSHOT[engine.dialect.name])
-        self._hasty = engine.execution_options(hasty=True)
         self._waited_in_vain = False
 
     @property
@@ -54,15 +46,15 @@ class Ledger:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One write transaction; commits at the end. Raises Transient when it could not."""
-        engine = self._hasty if self._waited_in_vain else self.engine
-        with _said_plainly(self.url), self._remembering(), engine.begin() as connection:
-            yield connection
+        hasty = self._waited_in_vain
+        with _said_plainly(self.url), self._remembering(), write(self.engine, hasty=hasty) as tx:
+            yield tx
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One consistent snapshot; writes nothing."""
-        with _said_plainly(self.url), self._reader.connect() as connection:
-            yield connection
+        with _said_plainly(self.url), read(self.engine) as tx:
+            yield tx
 
     def close(self) -> None:
         self.engine.dispose()
@@ -76,6 +68,38 @@ class Ledger:
             self._waited_in_vain = "locked" in reason_of(error)
             raise
         self._waited_in_vain = False
+
+
+@contextmanager
+def write(engine: Engine, *, hasty: bool = False) -> Iterator[Connection]:
+    """One write transaction; commits at the end.
+
+    SQLite's BEGIN is said here: an engine that listens for it pays at each statement.
+    """
+    with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            _have_patience(connection, hasty=hasty)
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        yield connection
+
+
+@contextmanager
+def read(engine: Engine) -> Iterator[Connection]:
+    """One consistent snapshot."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            _have_patience(connection)
+            connection.exec_driver_sql("BEGIN")
+        else:
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        yield connection
+
+
+def _have_patience(connection: Connection, *, hasty: bool = False) -> None:
+    if connection.info.get("hasty", False) is not hasty:
+        connection.info["hasty"] = hasty
+        milliseconds = 1000 * (HASTY_SECONDS if hasty else BUSY_SECONDS)
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds:.0f}")
 
 
 def shown(url: URL) -> str:
@@ -166,7 +190,6 @@ def _sqlite(path: Path, *, read_only: bool) -> Engine:
         url, creator=open_file, pool_size=3, max_overflow=2, hide_parameters=True
     )
     event.listen(engine, "connect", _read_pragmas if read_only else _write_pragmas)
-    event.listen(engine, "begin", _begin)
     return engine
 
 
@@ -185,16 +208,6 @@ def _is_strange(connection: Any) -> bool:
 
 def _read_pragmas(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA query_only=ON")
-
-
-def _begin(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    reading, hasty = options.get("reading"), options.get("hasty", False)
-    if connection.info.get("hasty", False) is not hasty:
-        connection.info["hasty"] = hasty
-        milliseconds = 1000 * (HASTY_SECONDS if hasty else BUSY_SECONDS)
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {milliseconds:.0f}")
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, inspect, select, text
 
 from reelbatch.errors import Refused
 from reelbatch.ledger import schema
-from reelbatch.ledger.engine import shown
+from reelbatch.ledger.engine import read, shown, write
 
 HEAD = "0001"
 KNOWN = ("0001",)
@@ -43,8 +43,7 @@ def version_of(engine: Engine) -> str | None:
 
     Raises Refused for another program's database and for a newer schema.
     """
-    reader = engine.execution_options(reading=True)
-    with reader.connect() as connection:
+    with read(engine) as connection:
         tables = set(inspect(connection).get_table_names())
         if "alembic_version" in tables and "ledgers" in tables:
             found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
@@ -59,7 +58,7 @@ def version_of(engine: Engine) -> str | None:
 
 
 def ledger_id(engine: Engine) -> str:
-    with engine.execution_options(reading=True).connect() as connection:
+    with read(engine) as connection:
         return str(connection.execute(select(schema.ledgers.c.id)).scalar_one())
 
 
@@ -90,7 +89,7 @@ def _migrate(engine: Engine) -> None:
         if (version := version_of(engine)) == HEAD:
             return
         _copy_before(engine, version)
-        with engine.begin() as connection:
+        with write(engine) as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, HEAD)
             _sign(connection)
@@ -116,7 +115,7 @@ def _alone(engine: Engine) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
         return
-    with engine.begin() as connection:  # its end, whatever it is, lets the next one in
+    with write(engine) as connection:  # its end, whatever it is, lets the next one in
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _POSTGRES_LOCK})
         yield
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from reelbatch.jobs import State
 from reelbatch.ledger.answers import Why, move
@@ -19,13 +19,16 @@ TRUSTED_FOR = timedelta(days=6)
 def uploaded(ledger: Ledger, account_id: str, sha256: str) -> str | None:
     """The URL of this content at fal, if it was uploaded lately."""
     with ledger.reading() as tx:
-        return tx.execute(
-            select(images.c.url).where(
-                images.c.account_id == account_id,
-                images.c.sha256 == sha256,
-                images.c.uploaded_at > now(tx) - TRUSTED_FOR,
-            )
-        ).scalar()
+        lately = now(tx) - TRUSTED_FOR
+        asked = {"account_id": account_id, "sha256": sha256, "lately": lately}
+        return tx.execute(_UPLOADED, asked).scalar()
+
+
+_UPLOADED = select(images.c.url).where(
+    images.c.account_id == bindparam("account_id"),
+    images.c.sha256 == bindparam("sha256"),
+    images.c.uploaded_at > bindparam("lately"),
+)
 
 
 def remember_upload(ledger: Ledger, account_id: str, sha256: str, url: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
-from sqlalchemy import RowMapping, select
+from sqlalchemy import RowMapping, bindparam, select
 
 from reelbatch.ledger import answers, bills, strays
 from reelbatch.ledger.answers import Accepted
@@ -46,7 +46,7 @@ def heard(ledger: Ledger, token: str, request_id: str, handle_of: HandleOf) -> H
     second request on one token is a stray: the first result wins, and both are booked.
     """
     with ledger.reading() as tx:
-        sent = tx.execute(_BY_TOKEN.where(attempts.c.token == token)).mappings().first()
+        sent = tx.execute(_BY_TOKEN, {"token": token}).mappings().first()
         if sent is None:
             return None
         at = now(tx)
@@ -63,13 +63,15 @@ _BY_TOKEN = (
     select(attempts, jobs.c.account_id, jobs.c.endpoint_id, accounts.c.last_webhook_at)
     .join(jobs, jobs.c.id == attempts.c.job_id)
     .join(accounts, accounts.c.id == jobs.c.account_id)
+    .where(attempts.c.token == bindparam("token"))
 )
+_BY_REQUEST = select(attempts).where(attempts.c.request_id == bindparam("request_id"))
 
 
 def _held(ledger: Ledger, sent: RowMapping, handle: Accepted) -> Heard | None:
     with ledger.reading() as tx:
-        of_request = attempts.c.request_id == handle.request_id
-        found = tx.execute(select(attempts).where(of_request)).mappings().first()
+        asked = {"request_id": handle.request_id}
+        found = tx.execute(_BY_REQUEST, asked).mappings().first()
         if found is None:
             return None
         price = found["reserved_usd"] or bills.first_reserved(tx, found["id"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -128,3 +130,16 @@ def test_many_rows_come_one_after_the_other(folder: Archive) -> None:
     assert len(kept) == 12_001
     assert (kept[0]["late"], kept[-1]["late"]) == (None, "here")
     assert _csv(folder)[-1]["row_id"] == "last"
+
+
+@pytest.mark.parametrize("rows", ["[]", "[{'row_id': 'a', 'take': 1, 'cost_usd': '0.20'}]"])
+def test_no_pandas_is_imported_for_it(rows: str, tmp_path: Path) -> None:
+    """It would take a short run longer than all its own work."""
+    written = (
+        "import sys; from reelbatch.archive.index import write_index; "
+        "from reelbatch.archive.open import open_archive; "
+        f"write_index(open_archive({str(tmp_path)!r}), 'cats', {rows}); "
+        "sys.exit('pandas' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", written], check=False).returncode == 0
+    assert (tmp_path / "cats" / "index.parquet").exists()

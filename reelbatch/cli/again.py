@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import RowMapping
 
 from reelbatch.cli.asking import confirm
-from reelbatch.cli.session import Session, lift_orders, session, tell
+from reelbatch.cli.making import lift_orders, tell
+from reelbatch.cli.session import Session, session
 from reelbatch.config import DOWNLOAD_CAP_BYTES, Settings
 from reelbatch.errors import Permanent, Refused, Transient
 from reelbatch.fal.answers import GoodResult, NotYet, ResultAnswer

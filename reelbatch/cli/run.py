@@ -31,7 +31,7 @@ def run(
 ) -> None:
     """Plan, ask, generate, archive. Run it again and it carries on; nothing is paid twice."""
     from reelbatch.cli.asking import request_of
-    from reelbatch.cli.session import run_manifest
+    from reelbatch.cli.session import session
 
     request = request_of(
         manifest=manifest,
@@ -51,5 +51,10 @@ def run(
         no_fetch=no_fetch,
         keep_going=keep_going,
     )
-    totals = run_manifest(request, {"ledger": ledger}, emulated=emulated, yes=yes, as_json=json)
+    if emulated:
+        request = request.model_copy(update={"archive": None})
+    with session(request, {"ledger": ledger}, emulated=emulated) as at_hand:
+        from reelbatch.cli.making import make  # A second, while Prefect's server starts.
+
+        totals = make(request, at_hand, yes=yes or emulated, as_json=json)
     raise typer.Exit(totals.exit_status)

@@ -11,7 +11,8 @@ import logging
 import os
 import signal
 import sys
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,15 @@ PREFECT_ENDS_WITHIN = 20.0
 STOPPING = (
     "Stopping: no new submissions; what is on its way is written down. Once more to leave at once."
 )
+COMES_LATER = (
+    "fastapi.encoders",  # when a flow begins
+    "prefect.flow_engine",
+    "prefect.task_engine",
+    "prefect.utilities.visualization",
+    "pyarrow.json",  # for the archive's index
+    "pyarrow.parquet",
+)
+"""Imported by Prefect, and by us, only within the functions that use it."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 log = logging.getLogger("reelbatch.run")
@@ -34,6 +44,7 @@ log = logging.getLogger("reelbatch.run")
 def drive(request: GenerateRequest, handover: Handover, server: LocalPrefect) -> Totals:
     """Run the flow `generate` in this process. Raises what refused or broke it."""
     generate = our_flow()  # The server starts meanwhile: importing Prefect takes a second too.
+    import_what_comes_later()
     server.wait_ready()
     state = _driven(generate, request, handover)
     if handover.refusal:
@@ -58,6 +69,13 @@ def our_flow() -> Any:
     from flows.generate import generate
 
     return generate
+
+
+def import_what_comes_later() -> None:
+    """Half a second, now or while a row, or the end of the run, waits for it."""
+    for name in COMES_LATER:
+        with suppress(ImportError):  # Whoever needs it says so.
+            import_module(name)
 
 
 def _driven(generate: Any, request: GenerateRequest, handover: Handover) -> Any:

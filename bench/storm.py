@@ -104,6 +104,7 @@ WINDS: dict[str, tuple[tuple[str, float, dict[str, tuple[Any, ...]]], ...]] = {
     "upload": (
         ("upload_error", 0.3, {"kept": (True, False)}),
         ("upload_dropped", 0.3, {}),
+        ("upload_hanging", 0.02, {}),
         ("upload_without_url", 0.1, {}),
         ("upload_lost", 0.2, {}),
         ("upload_redirected", 0.2, {}),

@@ -5,7 +5,7 @@ from starlette.responses import JSONResponse, Response
 from reelbatch.emulator.account import EXHAUSTED, locked
 from reelbatch.emulator.faults.moments import Call
 from reelbatch.emulator.faults.registry import fault
-from reelbatch.emulator.wire import Dropped, detail, redirection
+from reelbatch.emulator.wire import Dropped, Hanging, detail, redirection
 
 
 @fault(at="token")
@@ -44,6 +44,12 @@ async def upload_error(call: Call, *, status: int = 500, kept: bool = False) -> 
 async def upload_dropped(call: Call) -> Response:
     """The connection closes in the upload."""
     return Dropped()
+
+
+@fault(at="upload")
+async def upload_hanging(call: Call) -> Response:
+    """The upload is not answered; the file is not kept."""
+    return Hanging()
 
 
 @fault(at="upload")

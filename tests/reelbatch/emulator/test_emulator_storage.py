@@ -93,3 +93,10 @@ def test_an_upload_can_lead_nowhere(emulator: Emulated) -> None:
     emulator.break_("upload_lost")
     url = upload(emulator, b"hello").json()["access_url"]
     assert httpx.get(url).status_code == 404
+
+
+def test_an_upload_can_hang(emulator: Emulated) -> None:
+    emulator.break_("upload_hanging")
+    place, token = f"{emulator.urls['cdn_url']}/files/upload", bearer(emulator)
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(place, content=b"hello", headers=token, timeout=0.5)

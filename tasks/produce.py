@@ -29,6 +29,8 @@ SHARDS = 25
 AHEAD = 16
 """Jobs of begun shards that wait for their claim, so that the line never runs dry. More of them
 would only begin shards while the first submissions are due."""
+MOST_ASIDE = 1000
+"""Jobs that wait for something of their own while later shards go ahead: each takes memory."""
 LATE_SECONDS = answers.LATE.total_seconds() + 1
 
 Job = tuple[JobId, RowId, State]
@@ -49,7 +51,7 @@ async def produce_all(run: Run, jobs: Sequence[Job]) -> None:
         async with asyncio.TaskGroup() as group:
             for shard in shards_of(jobs):
                 await _room(run)
-                run.unsubmitted += len(shard)
+                run.unsubmitted |= {job_id for job_id, _, _ in shard}
                 group.create_task(produce_shard(name_of(shard), run, shard))
             run.all_taken_up()
     except BaseExceptionGroup as broken:
@@ -72,9 +74,13 @@ def name_of(shard: Sequence[Job]) -> str:
 
 
 async def _room(run: Run) -> None:
-    while run.unsubmitted >= min(AHEAD, run.window) and not run.gate.closed.is_set():
+    while _enough(run) and not run.gate.closed.is_set():
         run.room.clear()
         await run.room.wait()
+
+
+def _enough(run: Run) -> bool:
+    return len(run.unsubmitted) >= min(AHEAD, run.window) or len(run.aside) >= MOST_ASIDE
 
 
 @task(name="produce", task_run_name="{name}", cache_policy=NO_CACHE, log_prints=False)
@@ -109,15 +115,14 @@ async def produce(run: Run, job_id: JobId, state: State) -> None:
         await _advance(run, job_id, state)
     finally:
         run.driving.discard(job_id)
+        run.submitted(job_id)
 
 
 async def _advance(run: Run, job_id: JobId, state: State) -> None:
     left_behind = state is not State.PENDING
-    waits = True
     while True:
-        if waits and state is not State.PENDING:
-            waits = False
-            run.submitted_one()
+        if state is not State.PENDING and job_id in run.unsubmitted:
+            run.submitted(job_id)
         match state:
             case State.PENDING if run.gate.closed.is_set():
                 state = await _claimed_by_others(run, job_id)
@@ -153,8 +158,6 @@ async def _advance(run: Run, job_id: JobId, state: State) -> None:
                 break
             case never:
                 assert_never(never)
-    if waits:
-        run.submitted_one()
 
 
 async def _claimed_by_others(run: Run, job_id: JobId) -> State:

@@ -32,6 +32,9 @@ LATE_SECONDS = claims.POST_BEGINS_WITHIN.total_seconds()
 
 TWIN_LOOK_SECONDS = 5.0
 
+IMAGE_SECONDS = 1.0
+"""A job whose image takes longer to bring to fal lets others go before it."""
+
 PARKS: dict[Family, parking.ParkReason] = {
     Family.LOCKED: "locked",
     Family.AUTH: "auth",
@@ -47,7 +50,8 @@ async def submit(run: Run, job_id: JobId) -> State | None:
     """
     job = await run.job(job_id)
     try:
-        body = await body_of(run, job)
+        with run.stepping_aside(job_id, after_seconds=IMAGE_SECONDS):
+            body = await body_of(run, job)
     except (Transient, Permanent) as error:
         return await _no_image(run, job, error)
     run.on_the_way += 1
@@ -68,7 +72,8 @@ async def _not_claimed(
             run.mine.add(job_id)
             return State.COMPLETED
         case Wait():
-            return await _wait(run, claim)
+            with run.stepping_aside(job_id):
+                return await _wait(run, claim)
         case Moved():
             return (await run.book(reading.states_of, run.ledger, [job_id]))[job_id]
         case Stop():

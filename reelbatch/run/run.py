@@ -7,8 +7,9 @@ would be missed if it died.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -87,8 +88,10 @@ class Run:
     """Jobs that this process has submitted or settled, and therefore sees through."""
     doubted: set[str] = field(default_factory=set)
     """Jobs this process has seen in doubt and not gone on with since."""
-    unsubmitted: int = 0
-    """Jobs of the shards taken up that have not been submitted yet."""
+    unsubmitted: set[JobId] = field(default_factory=set)
+    """Jobs of the shards taken up that have not been submitted yet, and are about to be."""
+    aside: set[JobId] = field(default_factory=set)
+    """Those that have not been submitted yet, and wait for something of their own."""
     driving: set[str] = field(default_factory=set)
     """Jobs this process is at work on."""
     on_the_way: int = 0
@@ -204,11 +207,30 @@ class Run:
             return None
         return f"{self.settings.webhook_url}/webhooks/fal/{token}"
 
-    def submitted_one(self) -> None:
+    def submitted(self, job_id: JobId) -> None:
         """A job of a running shard needs no place any more."""
-        self.unsubmitted -= 1
+        self.unsubmitted.discard(job_id)
         self.room.set()
         self._hurry_at_the_end()
+
+    @contextmanager
+    def stepping_aside(self, job_id: JobId, *, after_seconds: float = 0.0) -> Iterator[None]:
+        """Whoever waits for something of its own for so long lets others be taken up before it."""
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(after_seconds, self._step_aside, job_id)
+        try:
+            yield
+        finally:
+            timer.cancel()
+            if job_id in self.aside:
+                self.aside.discard(job_id)
+                self.unsubmitted.add(job_id)
+
+    def _step_aside(self, job_id: JobId) -> None:
+        if job_id in self.unsubmitted:
+            self.unsubmitted.discard(job_id)
+            self.aside.add(job_id)
+            self.room.set()
 
     def all_taken_up(self) -> None:
         """No shard is left to begin: once all are submitted, only the end counts."""
@@ -216,7 +238,7 @@ class Run:
         self._hurry_at_the_end()
 
     def _hurry_at_the_end(self) -> None:
-        if self._last_shard_begun and self.unsubmitted <= 0:
+        if self._last_shard_begun and not self.unsubmitted and not self.aside:
             self.poller.schedule.eager = True
 
     @property

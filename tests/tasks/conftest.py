@@ -106,7 +106,7 @@ class Studio:
     async def produce(self, run: Run) -> dict[str, State]:
         """See every job through; returns where each row stands then."""
         wanted = await jobs_to_produce(run)
-        run.unsubmitted = len(wanted)
+        run.unsubmitted |= {job_id for job_id, _, _ in wanted}
         await asyncio.gather(*(produce(run, job_id, state) for job_id, _, state in wanted))
         return self.states()
 

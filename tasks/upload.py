@@ -41,6 +41,13 @@ async def _once(run: Run, image: Image, sha256: str) -> str:
 
 
 async def _upload(run: Run, image: Image, sha256: str) -> str:
+    async with run.uploading:
+        url = await _brought(run, image, sha256)
+    await run.book(images.remember_upload, run.ledger, run.settings.account_id, sha256, url)
+    return url
+
+
+async def _brought(run: Run, image: Image, sha256: str) -> str:
     content = await run.carry(read_image, image.location, remote=run.remote)
     if hashlib.sha256(content).hexdigest() != sha256:
         raise Permanent(
@@ -49,9 +56,7 @@ async def _upload(run: Run, image: Image, sha256: str) -> str:
             error="image_changed",
         )
     facts = check_image(content)
-    url = await _patiently(run, content, facts.content_type, file_name(image.source))
-    await run.book(images.remember_upload, run.ledger, run.settings.account_id, sha256, url)
-    return url
+    return await _patiently(run, content, facts.content_type, file_name(image.source))
 
 
 async def _patiently(run: Run, content: bytes, content_type: str, name: str) -> str:

@@ -43,6 +43,9 @@ FIRST_ANSWERS = 10
 UNREACHABLE_FOR = timedelta(minutes=10)
 ARCHIVE_REFUSALS = 3
 HEARD_LATELY_SECONDS = 10.0
+UPLOADS_AT_ONCE = 8
+"""All images at once over a thin line, and none arrives before it is given up. Half of the
+porters, so that videos are brought home however slowly images come."""
 LEDGER_PAUSES = (0.5, 2.0, 5.0)
 """A database that is started anew, or that let go of us while our machine slept."""
 OVERDUE_SECONDS = 60.0
@@ -103,6 +106,10 @@ class Run:
     archive_refusals: int = 0
     first_answers: list[str] = field(default_factory=list)
     image_urls: dict[str, asyncio.Task[str]] = field(default_factory=dict)
+    uploading: asyncio.Semaphore = field(
+        default_factory=partial(asyncio.Semaphore, UPLOADS_AT_ONCE)
+    )
+    """First come, first served; who waits for a place holds no image in memory."""
     warnings: list[str] = field(default_factory=list)
     """What the report warns of."""
 

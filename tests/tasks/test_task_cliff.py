@@ -15,7 +15,7 @@ from reelbatch.errors import Refused
 from reelbatch.jobs import State
 from reelbatch.ledger import parking
 from reelbatch.ledger.parking import Parked
-from reelbatch.run.run import Run
+from reelbatch.run.run import UPLOADS_AT_ONCE, Run
 from tasks.produce import jobs_to_produce, produce_all, produce_shard
 from tests.parts.emulator import Emulator
 from tests.parts.line import Line
@@ -222,6 +222,21 @@ async def test_the_first_are_at_fal_long_before_the_last_image_is(
     async with at_work(studio, max_in_flight=4):
         await async_wait_until(lambda: studio.accepted == 4, description="the window is full")
         assert studio.calls["upload"] < len(IMAGES) / 2
+
+
+async def test_no_more_than_a_few_images_are_on_their_way_at_once(
+    studio: Studio, fal: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them at once over a thin line, and none arrives before it is given up."""
+    monkeypatch.setattr("tasks.submit.IMAGE_SECONDS", 0.3)
+    fal.break_("upload_hanging")
+    paint_all(studio)
+    studio.write(*with_images(*IMAGES))
+    async with at_work(studio) as run:
+        await async_wait_until(
+            lambda: len(run.aside) == len(IMAGES), description="all wait for theirs"
+        )
+        assert studio.calls["upload"] == UPLOADS_AT_ONCE
 
 
 async def test_nothing_is_uploaded_nor_submitted_before_the_last_row_was_found_sound(

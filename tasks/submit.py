@@ -142,6 +142,8 @@ async def _write_down(
             if not await run.book(answers.accepted, run.ledger, attempt_id, handle):
                 return await _astray(run, job, claimed, handle)
             run.journal.accepted(claimed.claimed_at)
+            if claimed.probes:
+                run.gate.place_freed()
             run.mine.add(job["id"])
             run.at_hand[job["id"]] = _as_submitted(job, claimed, handle)
             return State.SUBMITTED

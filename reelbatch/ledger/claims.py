@@ -54,6 +54,8 @@ class Claimed:
     token: str
     n: int
     claimed_at: datetime
+    probes: bool = False
+    """Whether its answer decides if others may follow, for the account is parked."""
     asked_at: float | None = None
     """Our own clock just before: the database's may be another."""
 
@@ -286,7 +288,11 @@ def _take(
 ) -> Claimed:
     n = job["attempts"] + 1
     taken = Claimed(
-        attempt_id=f"{job['id']}-{n}", token=secrets.token_urlsafe(16), n=n, claimed_at=at
+        attempt_id=f"{job['id']}-{n}",
+        token=secrets.token_urlsafe(16),
+        n=n,
+        claimed_at=at,
+        probes=bool(account["parked_reason"]),
     )
     add(
         tx,
@@ -332,6 +338,6 @@ def _next_place(
     values: dict[str, object] = {}
     if terms.pace_per_second:
         values["next_submit_at"] = at + timedelta(seconds=1 / terms.pace_per_second)
-    if account["parked_reason"]:
+    if taken.probes:
         values |= {"probe_attempt_id": taken.attempt_id, "probe_at": at}
     return values

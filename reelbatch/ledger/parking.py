@@ -28,6 +28,8 @@ LONGEST_SECONDS = 600.0
 STORM = 3
 """Ambiguous outcomes with no acceptance between."""
 PROBE_ANSWERS_WITHIN = timedelta(seconds=45)
+LOOK_AGAIN = timedelta(seconds=1)
+"""Another process may send the probe; nobody tells us of its answer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,7 @@ def closed_until(account: RowMapping, at: datetime, *, fal_answers: bool) -> dat
         return until
     probed = account["probe_at"] and account["probe_at"] + PROBE_ANSWERS_WITHIN > at
     silent = account["parked_reason"] == "storm" and not fal_answers
-    return at + timedelta(seconds=1) if probed or silent else None
+    return at + LOOK_AGAIN if probed or silent else None
 
 
 def park(

@@ -14,6 +14,7 @@ from reelbatch.ledger.claims import Claim, Stop, Wait
 
 LOOK_AGAIN_SECONDS = 1.0
 """Another process may have freed a place; nobody tells us."""
+LONGEST_LOOK_SECONDS = 5.0
 
 Try = Callable[[], Awaitable[Claim]]
 Parked = Callable[[], Awaitable[None]]
@@ -33,7 +34,7 @@ class Gate:
         """Set when this run claims nothing more."""
 
     def place_freed(self) -> None:
-        """A job left the account's window: the first in line may try again."""
+        """A job left the account's window, or fal buys again: the first in line may try."""
         self._moved.set()
 
     def close(self) -> None:
@@ -50,10 +51,11 @@ class Gate:
                 match answer:
                     case Wait(reason="window" | "share"):
                         await self._wait(LOOK_AGAIN_SECONDS)
-                    case Wait(reason="pace" | "parked"):
-                        if answer.reason == "parked":
-                            await self._on_parked()
+                    case Wait(reason="pace"):
                         await self.wait_until(answer.until)
+                    case Wait(reason="parked"):
+                        await self._on_parked()
+                        await self._wait(_seconds_until(answer.until))
                     case Stop(reason="paused") if await self._on_paused():
                         await self.wait_until(None)
                     case Stop():
@@ -64,10 +66,9 @@ class Gate:
         return None
 
     async def wait_until(self, until: datetime | None) -> None:
-        """Until then, until it closes, or for five seconds."""
-        seconds = (until - datetime.now(UTC)).total_seconds() if until else LOOK_AGAIN_SECONDS
+        """Until then, until it closes, or until it is time to look again."""
         try:
-            async with asyncio.timeout(max(0.001, min(seconds, 5.0))):
+            async with asyncio.timeout(_seconds_until(until)):
                 await self.closed.wait()
         except TimeoutError:
             return
@@ -78,3 +79,8 @@ class Gate:
                 await self._moved.wait()
         except TimeoutError:
             return
+
+
+def _seconds_until(until: datetime | None) -> float:
+    seconds = (until - datetime.now(UTC)).total_seconds() if until else LOOK_AGAIN_SECONDS
+    return max(0.001, min(seconds, LONGEST_LOOK_SECONDS))

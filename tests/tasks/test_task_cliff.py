@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from operator import itemgetter
 from typing import Any
 from urllib.parse import urlsplit
@@ -173,15 +174,20 @@ async def test_while_fal_stands_still_the_window_is_full_over_several_shards(
 
 
 async def test_a_burst_of_429_costs_one_pause_and_nobody_knocks_meanwhile(
-    studio: Studio, fal: Emulator
+    studio: Studio, fal: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Then one POST asks whether it is over, and once it is accepted all others follow."""
+    """Then one POST asks whether it is over, and at its answer all others follow."""
+    monkeypatch.setattr("reelbatch.ledger.parking.LOOK_AGAIN", timedelta(hours=1))
+    monkeypatch.setattr("reelbatch.run.gate.LONGEST_LOOK_SECONDS", 3600.0)
+    fal.set(concurrency=0)
     fal.break_("too_many_requests", with_={"retry_after": 3})
     studio.write(HEADER, *OTHERS)
     async with at_work(studio, max_in_flight=8) as run:
         pause = await async_wait_until(lambda: paused(studio, run), description="all are refused")
         fal.mend()
         refused = studio.calls["submit"] - studio.accepted
+        await async_wait_until(lambda: studio.accepted == 8, description="the window is full")
+        fal.set(concurrency=8)
         await archived(studio, len(OTHERS))
     tries = [one for row_id in studio.states() for one in studio.attempts(row_id)]
     probe, *others = sorted(

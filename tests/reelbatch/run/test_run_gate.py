@@ -94,6 +94,27 @@ def test_a_place_that_is_freed_wakes_the_first_at_once() -> None:
     run_ahead(story())
 
 
+def test_who_waits_for_a_probe_goes_on_once_it_is_answered() -> None:
+    """And not a second later, when it would look again by itself."""
+
+    async def story() -> None:
+        gate, answers = Gate(nobody_parked, nobody_paused), list[Claim]()
+
+        async def parked() -> Claim:
+            soon = datetime.now(UTC) + timedelta(seconds=4)
+            return answers.pop() if answers else Wait(reason="parked", until=soon)
+
+        first = asyncio.create_task(gate.claim(parked))
+        await settled()
+        answers.append(claimed("a"))
+        before = now()
+        gate.place_freed()
+        await first
+        assert now() - before < 0.1
+
+    run_ahead(story())
+
+
 def test_a_place_that_another_process_freed_is_found_without_a_word() -> None:
     async def story() -> None:
         gate, ledger = Gate(nobody_parked, nobody_paused), Ledger()

@@ -7,11 +7,13 @@ changing either.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
 import sys
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -43,8 +45,9 @@ log = logging.getLogger("reelbatch.run")
 
 def drive(request: GenerateRequest, handover: Handover, server: LocalPrefect) -> Totals:
     """Run the flow `generate` in this process. Raises what refused or broke it."""
-    generate = our_flow()  # The server starts meanwhile: importing Prefect takes a second too.
-    import_what_comes_later()
+    with _collecting_nothing():
+        generate = our_flow()  # The server starts meanwhile: this takes more than a second, too.
+        import_what_comes_later()
     server.wait_ready()
     state = _driven(generate, request, handover)
     if handover.refusal:
@@ -69,6 +72,17 @@ def our_flow() -> Any:
     from flows.generate import generate
 
     return generate
+
+
+@contextmanager
+def _collecting_nothing() -> Iterator[None]:
+    """What is imported stays; to look through it for garbage is an eighth of the work."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def import_what_comes_later() -> None:

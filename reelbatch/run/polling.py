@@ -95,7 +95,7 @@ class Poller:
         """By its stream, and by looks once that is of no use."""
         try:
             await streams.follow(watch.submission, lambda status: self._hear(watch, status))
-        except Permanent as error:
+        except Exception as error:  # Nobody awaits this task: whoever waits for the end must hear.
             self._give_up(watch, error)
         finally:
             watch.told = None
@@ -228,7 +228,7 @@ class Poller:
             watch.done.set_result(ending)
         self.schedule.drop(watch, self._clock())
 
-    def _give_up(self, watch: Watch, error: Permanent) -> None:
+    def _give_up(self, watch: Watch, error: Exception) -> None:
         """This request may not be asked about; whoever waits for it hears why."""
         if not watch.done.done():
             watch.done.set_exception(error)

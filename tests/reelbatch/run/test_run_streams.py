@@ -154,11 +154,11 @@ def test_a_stream_may_say_at_once_that_all_is_over(ending: Status) -> None:
     run_ahead(story())
 
 
-def test_whoever_may_not_be_asked_is_told_so() -> None:
+@pytest.mark.parametrize("error", [Permanent("not our host", error="foreign_url"), KeyError("bug")])
+def test_whoever_waits_hears_of_what_a_stream_cannot_get_over(error: Exception) -> None:
     async def story() -> None:
-        told = Told([(0.0, Permanent("not our host", error="foreign_url"))])
-        with pytest.raises(Permanent):
-            await listening(told).finished(submission("tom"), age=0.0)
+        with pytest.raises(type(error)):
+            await listening(Told([(0.0, error)])).finished(submission("tom"), age=0.0)
 
     run_ahead(story())
 

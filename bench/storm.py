@@ -69,6 +69,7 @@ WINDS: dict[str, tuple[tuple[str, float, dict[str, tuple[Any, ...]]], ...]] = {
     ),
     "stream": (
         ("stream_error", 0.3, {}),
+        ("stream_headers_repeated", 0.1, {}),
         ("stream_broken", 0.5, {}),
         ("stream_hanging", 0.2, {}),
         ("stream_redirected", 0.2, {}),

@@ -11,9 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from decimal import Decimal
-from typing import Any
 
-import httpx
 import pytest
 
 from tests.acceptance.conftest import World, cats
@@ -104,21 +102,12 @@ def test_a_second_run_joins_and_reports_the_same_totals(world: World, book: Book
     first = world.start("cats.csv", "--max-in-flight=2")
     until(book, submitted=2, pending=4)
     second = world.start("cats.csv", "--max-in-flight=2")
-    wait_until(lambda: len(runs_of(world)) == 2, description="both are at work", timeout_seconds=60)
+    second.until_said("0 of 6 archived")
     world.fal.set(concurrency=8)
     told = [one.finish() for one in (first, second)]
     assert [said(one) for one in told] == [(0, None, ROWS, 0, 0)] * 2
     assert all("$1.20 spent since this run began, $1.20 for" in one.stderr for one in told)
     assert (world.accepted, len(world.videos())) == (ROWS, ROWS)
-
-
-def runs_of(world: World) -> list[dict[str, Any]]:
-    """Flow runs at work on this world's manifest."""
-    api = world.command.environment["PREFECT_API_URL"]
-    wanted = {"flow_runs": {"state": {"type": {"any_": ["RUNNING"]}}}}
-    found = httpx.post(f"{api}/flow_runs/filter", json=wanted, trust_env=False).json()
-    mine = str(world.folder / "cats.csv")
-    return [one for one in found if one["parameters"]["request"]["manifest"] == mine]
 
 
 def test_orders_for_a_batch_that_is_not_there_are_refused(world: World) -> None:

@@ -169,6 +169,7 @@ def gone_wrong(told: Told, listener: Listener) -> None:
     for n, fault, rule in (
         (1, "headers_repeated", {"with_": {"status": 422}}),
         (2, "headers_repeated", {"with_": {"status": 500, "accepted": True}}),
+        (3, "stream_headers_repeated", {"times": 3}),
         (3, "status_headers_repeated", {"times": 1}),
         (3, "result_headers_repeated", {"times": 1, "with_": {"status": 500}}),
         (4, "answer_names_another_host", {"with_": {"url": listener.url}}),

@@ -82,6 +82,12 @@ async def stream_error(call: Call, *, status: int = 500) -> Response:
 
 
 @fault(at="stream")
+async def stream_headers_repeated(call: Call, *, status: int = 500) -> Response:
+    """A JSON error that repeats the caller's headers, the key among them."""
+    return repeating(call.request, status)
+
+
+@fault(at="stream")
 async def stream_redirected(call: Call, *, location: str = "/elsewhere") -> Response:
     """307 to another place instead of the stream."""
     return redirection(location)

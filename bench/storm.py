@@ -72,6 +72,7 @@ WINDS: dict[str, tuple[tuple[str, float, dict[str, tuple[Any, ...]]], ...]] = {
         ("stream_headers_repeated", 0.1, {}),
         ("stream_broken", 0.5, {}),
         ("stream_hanging", 0.2, {}),
+        ("stream_silent", 0.01, {}),
         ("stream_redirected", 0.2, {}),
     ),
     "result": (

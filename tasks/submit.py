@@ -143,7 +143,7 @@ async def _write_down(
                 return await _astray(run, job, claimed, handle)
             run.journal.accepted(claimed.claimed_at)
             if claimed.probes:
-                run.gate.place_freed()
+                run.gate.probe_answered()
             run.mine.add(job["id"])
             run.at_hand[job["id"]] = _as_submitted(job, claimed, handle)
             return State.SUBMITTED

@@ -41,29 +41,30 @@ async def _once(run: Run, image: Image, sha256: str) -> str:
 
 
 async def _upload(run: Run, image: Image, sha256: str) -> str:
-    async with run.uploading:
-        url = await _brought(run, image, sha256)
+    url = await _patiently(run, image, sha256)
     await run.book(images.remember_upload, run.ledger, run.settings.account_id, sha256, url)
     return url
 
 
-async def _brought(run: Run, image: Image, sha256: str) -> str:
-    content = await run.carry(read_image, image.location, remote=run.remote)
-    if hashlib.sha256(content).hexdigest() != sha256:
-        raise Permanent(
-            f"The image {image.source} has changed since it was planned.",
-            advice="Run again: the row counts as edited.",
-            error="image_changed",
-        )
-    facts = check_image(content)
-    return await _patiently(run, content, facts.content_type, file_name(image.source))
-
-
-async def _patiently(run: Run, content: bytes, content_type: str, name: str) -> str:
+async def _patiently(run: Run, image: Image, sha256: str) -> str:
     """An upload costs nothing, so it is tried again where that may help."""
     for n in range(1, TRIES):
         try:
-            return await run.fal.upload(content, content_type, name)
+            return await _brought(run, image, sha256)
         except Transient as error:
             await asyncio.sleep(error.retry_after or min(LONGEST_PAUSE_SECONDS, 0.5 * 2**n))
-    return await run.fal.upload(content, content_type, name)
+    return await _brought(run, image, sha256)
+
+
+async def _brought(run: Run, image: Image, sha256: str) -> str:
+    """One try, with a place that others have while this one pauses."""
+    async with run.uploading:
+        content = await run.carry(read_image, image.location, remote=run.remote)
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise Permanent(
+                f"The image {image.source} has changed since it was planned.",
+                advice="Run again: the row counts as edited.",
+                error="image_changed",
+            )
+        kind = check_image(content).content_type
+        return await run.fal.upload(content, kind, file_name(image.source))

@@ -98,7 +98,7 @@ class Fal:
         return await cancel(self._wire, submission)
 
     def stream(self, submission: Submission) -> AsyncGenerator[Status, None]:
-        """Every change until it is Completed or Gone. Raises Transient if it breaks off."""
+        """Every change until it is Completed. Raises Transient if it breaks off."""
         return stream_status(self._wire, submission)
 
     async def upload(self, content: bytes, content_type: str, file_name: str) -> str:

@@ -12,7 +12,7 @@ import httpx
 
 from reelbatch.errors import Transient
 from reelbatch.fal.answers import Completed, Status, Submission
-from reelbatch.fal.status import status_in, status_of
+from reelbatch.fal.status import status_of
 from reelbatch.fal.wire import Wire
 
 SILENCE_SECONDS = 120.0
@@ -20,12 +20,14 @@ EVENT_CAP_BYTES = 1024 * 1024
 
 
 async def stream_status(wire: Wire, submission: Submission) -> AsyncGenerator[Status, None]:
-    """Every change until Completed or Gone. Raises Transient if it breaks off before."""
+    """Every change until Completed. Raises Transient if it breaks off before, or never begins.
+
+    What is no stream says nothing of the request: a gateway may not know this address.
+    """
     url = f"{submission.status_url}/stream?logs=0"
     async with wire.listen(url, silence_seconds=SILENCE_SECONDS) as response:
         if response.status_code != 200:
-            yield status_in(await wire.reply(response))
-            return
+            raise (await wire.reply(response)).transient("a status stream")
         async for data in _events(response):
             status = _read(data)
             yield status
@@ -43,13 +45,15 @@ def _read(data: bytes) -> Status:
 
 async def _events(response: httpx.Response) -> AsyncIterator[bytes]:
     """The `data` of each event; comments, names and ids are passed over."""
-    data: list[bytes] = []
+    data = b""
     async for line in _lines(response):
         if line.startswith(b"data:"):
-            data.append(line[5:].removeprefix(b" "))
+            data += line[5:].removeprefix(b" ") + b"\n"
+            if len(data) > EVENT_CAP_BYTES:
+                raise Transient("fal's status stream sends an event without end.")
         elif not line and data:
-            yield b"\n".join(data)
-            data.clear()
+            yield data
+            data = b""
 
 
 async def _lines(response: httpx.Response) -> AsyncIterator[bytes]:

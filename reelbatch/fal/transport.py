@@ -1,7 +1,7 @@
-"""HTTP over aiohttp, told in httpx's words: a call costs a fifth of what httpcore takes for it.
+"""HTTP over aiohttp, told in httpx's words: a call costs a quarter of what httpcore takes for it.
 
 aiohttp parses in C, and finds an idle connection at once, however many there are. It sends a
-GET again where a connection had gone stale, and never a POST.
+GET or PUT once more where a connection had gone stale, and never a POST.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from contextlib import contextmanager
 import aiohttp
 import httpx
 from yarl import URL
+
+HEADER_CAP_BYTES = 64 * 1024
 
 _NEVER_CONNECTED = (
     aiohttp.ClientConnectorError,
@@ -47,6 +49,8 @@ class Transport(httpx.AsyncBaseTransport):
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
+            max_line_size=HEADER_CAP_BYTES,
+            max_field_size=HEADER_CAP_BYTES,
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

@@ -22,8 +22,9 @@ from reelbatch.fal.reply import Reply
 
 BODY_CAP_BYTES = 1024 * 1024
 CALL_SECONDS = 60.0
-TIMEOUTS = {"connect": 4.0, "read": 30.0, "write": 30.0, "pool": 5.0}
-"""Seconds. Short to connect, so that the backup domain has its turn within a POST's 30."""
+TIMEOUTS = {"pool": 5.0, "connect": 4.0, "read": 30.0}
+"""Seconds, the first two for a place and a connection: the backup domain has its turn within a
+POST's 30."""
 
 _HEADERS = {"User-Agent": "reelbatch", "Accept": "*/*", "Accept-Encoding": "identity"}
 
@@ -166,7 +167,7 @@ def _on_backup(request: httpx.Request) -> httpx.Request | None:
         request.method,
         request.url.copy_with(host=host),
         headers=headers,
-        stream=request.stream,
+        content=request.content,
         extensions=request.extensions,
     )
 

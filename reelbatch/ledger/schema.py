@@ -23,6 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     or_,
     text,
 )
@@ -165,7 +166,7 @@ jobs = Table(
 
 def in_state(states: Iterable[State]) -> ColumnElement[bool]:
     """One by one: the list of an IN is written anew at each call (SQLAlchemy 2.0)."""
-    return or_(*(jobs.c.state == state for state in sorted(states)))
+    return or_(false(), *(jobs.c.state == state for state in sorted(states)))
 
 
 attempts = Table(

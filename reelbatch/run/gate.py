@@ -28,34 +28,41 @@ class Gate:
     def __init__(self, on_parked: Parked, on_paused: Paused) -> None:
         self._turn = asyncio.Lock()
         self._moved = asyncio.Event()
+        self._answered = asyncio.Event()
         self._on_parked = on_parked
         self._on_paused = on_paused
         self.closed = asyncio.Event()
         """Set when this run claims nothing more."""
 
     def place_freed(self) -> None:
-        """A job left the account's window, or fal buys again: the first in line may try."""
+        """A job left the account's window: the first in line may try."""
         self._moved.set()
+
+    def probe_answered(self) -> None:
+        """fal buys again: whoever waits for that may try."""
+        self._answered.set()
 
     def close(self) -> None:
         """No more claims; everybody in line is sent home."""
         self.closed.set()
         self._moved.set()
+        self._answered.set()
 
     async def claim(self, attempt: Try) -> Claim | None:
         """Try until there is an answer for this job; None once the gate is closed."""
         async with self._turn:
             while not self.closed.is_set():
                 self._moved.clear()
+                self._answered.clear()
                 answer = await attempt()
                 match answer:
                     case Wait(reason="window" | "share"):
-                        await self._wait(LOOK_AGAIN_SECONDS)
+                        await _wait(self._moved, LOOK_AGAIN_SECONDS)
                     case Wait(reason="pace"):
                         await self.wait_until(answer.until)
                     case Wait(reason="parked"):
                         await self._on_parked()
-                        await self._wait(_seconds_until(answer.until))
+                        await _wait(self._answered, _seconds_until(answer.until))
                     case Stop(reason="paused") if await self._on_paused():
                         await self.wait_until(None)
                     case Stop():
@@ -67,18 +74,15 @@ class Gate:
 
     async def wait_until(self, until: datetime | None) -> None:
         """Until then, until it closes, or until it is time to look again."""
-        try:
-            async with asyncio.timeout(_seconds_until(until)):
-                await self.closed.wait()
-        except TimeoutError:
-            return
+        await _wait(self.closed, _seconds_until(until))
 
-    async def _wait(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._moved.wait()
-        except TimeoutError:
-            return
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
 
 
 def _seconds_until(until: datetime | None) -> float:

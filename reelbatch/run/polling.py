@@ -85,8 +85,7 @@ class Poller:
         finally:
             if listening:
                 listening.cancel()
-            if watch.deadline:
-                watch.deadline.cancel()
+            watch.starts_anew()
             self._watches.discard(watch)
             self.schedule.drop(watch, self._clock())
             self._changed.set()
@@ -118,9 +117,9 @@ class Poller:
                 self._tally.waits(watch, self._clock())
             case Running():
                 self._tally.runs(watch, self._clock())
-                if watch.runs_since is None:
+                if watch.runs_since is None and not watch.patient:
                     loop = asyncio.get_running_loop()
-                    watch.deadline = loop.call_later(self._run_timeout, self._read_again, watch)
+                    watch.deadline = loop.call_later(self._run_timeout, self._overtime, watch)
             case Completed(inference_seconds=seconds):
                 took = self._clock() - watch.runs_since if watch.runs_since else None
                 if usual := seconds if seconds is not None else took:
@@ -130,10 +129,9 @@ class Poller:
         self._read(watch, status)
         return not watch.done.done()
 
-    def _read_again(self, watch: Watch) -> None:
-        """Its time is over: whatever its stream said last counts again."""
-        if watch.told and not watch.done.done():
-            self._read(watch, watch.told)
+    def _overtime(self, watch: Watch) -> None:
+        if isinstance(watch.told, Running):
+            self._end(watch, Overdue())
 
     async def look(
         self, submission: Submission, *, heard: asyncio.Event
@@ -211,6 +209,7 @@ class Poller:
             watch.heard.set()
         match status:
             case Queued():
+                watch.starts_anew()
                 self.schedule.queued(watch, now)
             case Running():
                 watch.runs_since = watch.runs_since or now

@@ -44,8 +44,8 @@ UNREACHABLE_FOR = timedelta(minutes=10)
 ARCHIVE_REFUSALS = 3
 HEARD_LATELY_SECONDS = 10.0
 UPLOADS_AT_ONCE = 8
-"""All images at once over a thin line, and none arrives before it is given up. Half of the
-porters, so that videos are brought home however slowly images come."""
+"""All images at once over a thin line, and none arrives before it is given up. Fewer than the
+porters, so that videos are brought home however slowly images are read."""
 LEDGER_PAUSES = (0.5, 2.0, 5.0)
 """A database that is started anew, or that let go of us while our machine slept."""
 OVERDUE_SECONDS = 60.0

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import resource
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from aiolimiter import AsyncLimiter
 
@@ -19,6 +19,9 @@ from reelbatch.fal.answers import Status, Submission
 
 FIRST_WORD_SECONDS = 10.0
 """fal says at once how a request stands; a proxy that buffers says nothing."""
+NEXT_WORD_SECONDS = 120.0
+"""Words, not bytes: some servers keep a stream alive with comments and have lost the request. The
+next stream says how it stands."""
 BREAKS = 3
 """After so many a request is polled."""
 AGAIN_AFTER_SECONDS = 0.5
@@ -35,7 +38,7 @@ Read = Callable[[Status], bool]
 
 
 class Streams:
-    """The streams of one process. `places`: how many may be open; the others wait in line."""
+    """The streams of one process. `places`: how many may be open; the others are polled."""
 
     def __init__(self, listen: Listen, *, places: int, pace: AsyncLimiter | None = None) -> None:
         self._listen = listen
@@ -50,35 +53,40 @@ class Streams:
         Raises Permanent where fal may not be asked.
         """
         for _ in range(BREAKS):
-            if _now() < self._rest_until:
+            if self._places.locked() or _now() < self._rest_until:
                 return
             async with self._places:
-                if await self._heard_out(submission, read):
-                    return
-            await asyncio.sleep(AGAIN_AFTER_SECONDS)
+                pause = await self._heard_out(submission, read)
+            if pause is None:
+                return
+            await asyncio.sleep(pause)
 
-    async def _heard_out(self, submission: Submission, read: Read) -> bool:
-        """One stream; False where it broke off, or said nothing."""
+    async def _heard_out(self, submission: Submission, read: Read) -> float | None:
+        """One stream; how long to wait before the next one, where it broke off or fell silent."""
         if self._pace:
             await self._pace.acquire()
         heard = False
         try:
             async with aclosing(self._listen(submission)) as changes:
-                async with asyncio.timeout(FIRST_WORD_SECONDS):
-                    status = await anext(changes)
+                status = await _word(changes, FIRST_WORD_SECONDS)
                 heard, self._wordless = True, 0
                 while read(status):
-                    status = await anext(changes)
-        except (Transient, TimeoutError):
+                    status = await _word(changes, NEXT_WORD_SECONDS)
+        except (Transient, TimeoutError) as error:
             if not heard:
                 self._count_wordless()
-            return False
-        return True
+            return getattr(error, "retry_after", None) or AGAIN_AFTER_SECONDS
+        return None
 
     def _count_wordless(self) -> None:
         self._wordless += 1
         if self._wordless >= IN_A_ROW:
             self._wordless, self._rest_until = 0, _now() + REST_SECONDS
+
+
+async def _word(changes: AsyncGenerator[Status, None], seconds: float) -> Status:
+    async with asyncio.timeout(seconds):
+        return await anext(changes)
 
 
 def _now() -> float:
@@ -91,5 +99,6 @@ def places_for_streams() -> int:
     enough = MOST + FOR_THE_REST
     if 0 <= soft < enough:  # RLIM_INFINITY is below zero.
         soft = enough if hard < 0 else min(hard, enough)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        with suppress(OSError, ValueError):  # Some sandboxes forbid it.
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     return MOST if soft < 0 else max(1, min(MOST, soft - FOR_THE_REST))

@@ -22,6 +22,13 @@ class Watch:
     told: Status | None = None
     """What its stream said last, while it is listened to."""
     deadline: asyncio.TimerHandle | None = None
+    """When it will have run for too long, while it is listened to."""
+
+    def starts_anew(self) -> None:
+        """It does not run, or not any more: a runner has failed, and fal will make it again."""
+        self.runs_since = None
+        if self.deadline:
+            self.deadline.cancel()
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,29 @@ async def test_a_status_that_cannot_be_read_never_fails_a_job(
     assert all(each["strikes"] for each in fal.state()["faults"])
 
 
+async def test_a_404_of_the_stream_alone_is_no_word_on_the_request(
+    studio: Studio, fal: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As from a gateway that does not know it: nothing is lost, and nothing paid for again."""
+    monkeypatch.setattr("tasks.collect.COUNTS_AFTER", timedelta(0))
+    fal.break_("stream_error", with_={"status": 404})
+    fal.set(service_seconds=2)
+    studio.write(HEADER, TOM)
+    assert await studio.make() == {"tom": State.ARCHIVED}
+    assert studio.attempts("tom")[-1]["gone_since"] is None
+    assert studio.accepted == 1
+
+
+async def test_streams_that_fall_silent_are_opened_again(
+    studio: Studio, fal: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Something still sends comments, and has lost the request."""
+    monkeypatch.setattr(streams, "NEXT_WORD_SECONDS", 1.0)
+    fal.break_("stream_silent", times=1)
+    studio.write(HEADER, TOM)
+    assert await asyncio.wait_for(studio.make(), 60) == {"tom": State.ARCHIVED}
+
+
 async def test_a_job_is_heard_of_by_one_call(studio: Studio, collect: str) -> None:
     studio.write(HEADER, TOM)
     assert await studio.make() == {"tom": State.ARCHIVED}

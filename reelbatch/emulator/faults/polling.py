@@ -1,5 +1,6 @@
 """Faults of status, stream, result and cancel: none of them says anything about the job."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from itertools import count
 
@@ -18,6 +19,7 @@ from reelbatch.emulator.wire import (
 )
 
 NOT_FOUND = {"status": "NOT_FOUND"}
+EVENTS = "text/event-stream"
 
 
 @fault(at="status")
@@ -99,7 +101,26 @@ async def stream_broken(call: Call, *, events: int = 1) -> Response:
     whole = await call.proceed()
     if not isinstance(whole, StreamingResponse):
         return whole
-    return StreamingResponse(only(whole, events), media_type="text/event-stream")
+    return StreamingResponse(only(whole, events), media_type=EVENTS)
+
+
+@fault(at="stream")
+async def stream_silent(call: Call, *, every_seconds: float = 0.2) -> Response:
+    """After its first event the stream sends comments only, whatever becomes of the request."""
+    whole = await call.proceed()
+    if not isinstance(whole, StreamingResponse):
+        return whole
+    return StreamingResponse(comments_after_one(whole, every_seconds), media_type=EVENTS)
+
+
+async def comments_after_one(
+    whole: StreamingResponse, every_seconds: float
+) -> AsyncIterator[bytes | str | memoryview]:
+    async for event in only(whole, 1):
+        yield event
+    while True:
+        await asyncio.sleep(every_seconds)
+        yield b": still here\n\n"
 
 
 async def only(whole: StreamingResponse, events: int) -> AsyncIterator[bytes | str | memoryview]:

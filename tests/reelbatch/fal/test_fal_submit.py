@@ -7,11 +7,12 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import aiohttp
 import httpx
 import pytest
 
 from reelbatch.fal import submit as submit_module
-from reelbatch.fal.answers import Accepted, Ambiguous, NotSent, Rejected, SubmitOutcome
+from reelbatch.fal.answers import Accepted, Ambiguous, KeyCheck, NotSent, Rejected, SubmitOutcome
 from reelbatch.fal.client import Fal, open_fal
 from reelbatch.fal.error_types import Family
 from tests.reelbatch.fal.opened import (
@@ -22,6 +23,7 @@ from tests.reelbatch.fal.opened import (
     fal_saying,
     fal_with,
     local_settings,
+    real_settings,
     submission,
 )
 from tests.reelbatch.fal.raw_server import Act, RawServer, answer, drop, hang, head, send
@@ -249,6 +251,23 @@ async def test_a_failed_tls_handshake_is_not_sent(server: RawServer) -> None:
     async with open_fal(local_settings(server.url.replace("http:", "https:"))) as fal:
         assert isinstance(await submit(fal), NotSent)
     assert server.requests == []
+
+
+async def test_where_fal_s_names_lead_nowhere_nothing_was_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the real transport: both domains are tried, and neither is an error of ours."""
+    asked: list[str] = []
+
+    async def nowhere(_: object, host: str, *__: object, **___: object) -> None:
+        asked.append(host)
+        raise OSError("no such name")
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "_resolve_host", nowhere)
+    async with open_fal(real_settings()) as fal:
+        assert isinstance(await submit(fal), NotSent)
+        assert await fal.check_key() is KeyCheck.UNREACHABLE
+    assert asked == 2 * ["queue.fal.run", "queue.falrun.com"]
 
 
 def _failing(*errors: type[httpx.TransportError]) -> tuple[list[str], Callable[..., Any]]:

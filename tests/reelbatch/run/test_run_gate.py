@@ -108,7 +108,7 @@ def test_who_waits_for_a_probe_goes_on_once_it_is_answered() -> None:
         await settled()
         answers.append(claimed("a"))
         before = now()
-        gate.place_freed()
+        gate.probe_answered()
         await first
         assert now() - before < 0.1
 

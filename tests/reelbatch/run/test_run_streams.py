@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 import pytest
 
 from reelbatch.errors import Permanent, Transient
-from reelbatch.fal.answers import Completed, Gone, Queued, Running, Status, Submission
+from reelbatch.fal.answers import Completed, Queued, Running, Status, Submission
 from reelbatch.run import streams
 from reelbatch.run.polling import Poller
 from reelbatch.run.run_times import RunTimes
@@ -109,19 +109,45 @@ def test_where_streams_say_nothing_no_more_are_opened_for_a_while() -> None:
     run_ahead(story())
 
 
-def test_those_beyond_the_places_wait_in_line() -> None:
-    told = Told([(0.0, Running()), (10.0, DONE)])
+def test_those_beyond_the_places_are_polled() -> None:
+    told, ask = Told([(0.0, Running()), (100.0, DONE)]), Answers(DONE)
 
     async def story() -> None:
-        poller = listening(told, places=2)
-        await asyncio.gather(*(poller.finished(submission(f"{n}"), age=0.0) for n in range(6)))
-        assert now() == pytest.approx(30.0)
+        async with at_work(listening(told, ask, places=2)) as poller:
+            waits = [
+                asyncio.create_task(poller.finished(submission(f"{n}"), age=0.0)) for n in range(6)
+            ]
+            await asyncio.wait(waits[2:])
+            assert now() < 60.0
+            await asyncio.wait(waits)
+
+    run_ahead(story())
+    assert (told.opened, ask.asked) == (2, 4)
+
+
+def test_a_stream_that_has_spoken_once_is_not_waited_for_for_ever() -> None:
+    told = Told([(0.0, Queued(position=0)), (90_000.0, DONE)], [(0.0, DONE)])
+
+    async def story() -> None:
+        assert await listening(told).finished(submission("tom"), age=0.0) == DONE
+        assert now() < streams.NEXT_WORD_SECONDS + 2
+
+    run_ahead(story())
+    assert told.opened == 2
+
+
+def test_fal_may_say_when_to_open_the_next_one() -> None:
+    told = Told([(0.0, Transient("slow down", retry_after=40.0))], [(0.0, DONE)])
+
+    async def story() -> None:
+        assert await listening(told).finished(submission("tom"), age=0.0) == DONE
+        assert now() == pytest.approx(40.0)
 
     run_ahead(story())
 
 
 def test_what_runs_past_its_time_is_overdue_though_its_stream_is_silent() -> None:
-    told = Told([(0.0, Queued(position=0)), (100.0, Running()), (9000.0, DONE)])
+    told = Told([(0.0, Queued(position=0)), (100.0, Running()), (100.0, DONE)])
 
     async def story() -> None:
         poller = listening(told, run_timeout=60.0)
@@ -135,21 +161,18 @@ def test_what_runs_past_its_time_is_overdue_though_its_stream_is_silent() -> Non
 
 def test_what_went_back_to_the_queue_is_not_overdue() -> None:
     """A runner failed, and fal makes it again."""
-    told = Told([(0.0, Running()), (30.0, Queued(position=0)), (60.0, Running()), (9.0, DONE)])
+    told = Told([(0.0, Running()), (30.0, Queued(position=0)), (60.0, Running()), (50.0, DONE)])
 
     async def story() -> None:
         ending = await listening(told, run_timeout=60.0).finished(submission("tom"), age=0.0)
-        assert ending == Overdue()
-        assert now() == pytest.approx(90.0)
+        assert ending == DONE
 
     run_ahead(story())
 
 
-@pytest.mark.parametrize("ending", [Gone(status_code=404), DONE])
-def test_a_stream_may_say_at_once_that_all_is_over(ending: Status) -> None:
+def test_a_stream_may_say_at_once_that_all_is_over() -> None:
     async def story() -> None:
-        told = Told([(0.0, ending)])
-        assert await listening(told).finished(submission("tom"), age=0.0) == ending
+        assert await listening(Told([(0.0, DONE)])).finished(submission("tom"), age=0.0) == DONE
 
     run_ahead(story())
 

@@ -58,7 +58,7 @@ class Mix:
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """One program's run, as the emulator saw it. Seconds; `late` is None for the peer."""
+    """One program's run, as the emulator saw it. Seconds; the peer knows no `late`."""
 
     busy: float
     wall: float
@@ -68,6 +68,7 @@ class Round:
     cpu: float
     megabytes: float
     fal_cpu: float
+    prefect_cpu: float
     late: tuple[float, ...]
     """From each completion at fal until it was ARCHIVED."""
     accepted: int
@@ -113,12 +114,14 @@ class Place:
                 "PREFECT_LOGGING_LEVEL": "ERROR",
             }
             words = [str(manifest) if word == "MANIFEST" else word for word in command]
+            prefect_before = cpu_so_far(self.prefect.child.process.pid)
             with receiver(environment, ledger) if ledger and serves else nullcontext():
                 cost = cost_of(words, environment)
             fal_cpu = cpu_so_far(fal.child.process.pid)
+            prefect_cpu = cpu_so_far(self.prefect.child.process.pid) - prefect_before
             state = httpx.get(f"{fal.queue_url}/_emulator/state").json()
             shown = httpx.get(f"{fal.queue_url}/_emulator/submissions", timeout=60).json()
-        return _measured(mix, state, shown["submissions"], cost, fal_cpu, ledger)
+        return _measured(mix, state, shown["submissions"], cost, (fal_cpu, prefect_cpu), ledger)
 
     def _manifest(self, rows: int) -> Path:
         path = self.folder / f"rows-{rows}.csv"
@@ -184,7 +187,7 @@ def _measured(
     state: dict[str, Any],
     submissions: Sequence[dict[str, Any]],
     cost: Cost,
-    fal_cpu: float,
+    servers: tuple[float, float],
     ledger: str | None,
 ) -> Round:
     ends = {one["request_id"]: _at(one["ended_at"]) for one in submissions}
@@ -197,7 +200,8 @@ def _measured(
         calls_a_job=(state["calls"].get("status", 0) + state["calls"].get("stream", 0)) / mix.jobs,
         cpu=cost.cpu_seconds,
         megabytes=cost.megabytes,
-        fal_cpu=fal_cpu,
+        fal_cpu=servers[0],
+        prefect_cpu=servers[1],
         late=tuple(_late(ledger, ends)) if ledger else (),
         accepted=state["accepted"]["total"],
     )

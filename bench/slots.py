@@ -3,7 +3,7 @@
 `python -m bench.slots [--pairs 3] [--mix 40x1 ...] [--options "--collect webhook"]` prints one
 table a mix, medians of interleaved pairs. Both archive to S3 (weed); reelbatch also keeps its
 ledger (SQLite), checks each video and writes its sidecar. Prefect's server serves all rounds and
-is not in the CPU column; the emulator's own CPU shows that it was not the bottleneck.
+has a column of its own; the emulator's own CPU shows that it was not the bottleneck.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ MIXES = {
     "2x1": Mix(jobs=20, slots=2, seconds=1.0),
     "400x5": Mix(jobs=2000, slots=400, seconds=5.0),
 }
-COLUMNS = ("wall s", "beyond s", "busy", "calls/job", "CPU s", "MB", "fal's CPU", "late p50", "p95")
+COLUMNS = (
+    *("wall s", "beyond s", "busy", "calls/job", "CPU s", "MB"),
+    *("fal's CPU", "Prefect's", "late p50", "p95"),
+)
 
 
 def figures(rounds: Sequence[Round]) -> list[float]:
@@ -30,7 +33,7 @@ def figures(rounds: Sequence[Round]) -> list[float]:
         return float(statistics.median(getattr(one, name) for one in rounds))
 
     late = sorted(seconds for one in rounds for seconds in one.late) or [float("nan")]
-    names = ("wall", "beyond", "busy", "calls_a_job", "cpu", "megabytes", "fal_cpu")
+    names = ("wall", "beyond", "busy", "calls_a_job", "cpu", "megabytes", "fal_cpu", "prefect_cpu")
     return [
         *(median(name) for name in names),
         late[len(late) // 2],
@@ -58,6 +61,9 @@ def main() -> None:
                 if not asked.alone:
                     peers.append(at.peer(mix))
             print(f"{mix}; ideal {mix.ideal:.2f} s; medians of {asked.pairs}")
+            print(
+                f"  videos of {mix.media_bytes} bytes, to S3 (weed); {' '.join(options)}; no pace"
+            )
             print(f"  {'':10}" + "".join(f"{name:>10}" for name in COLUMNS))
             show("reelbatch", figures(ours))
             if peers:

@@ -120,7 +120,8 @@ class WindowCensus:
     async def _none_waits(self) -> bool:
         """Whether even the last in line runs: then there are more slots than we fill.
 
-        One status call in ten seconds, and no more than two in a run time.
+        What its stream has said, else one status call in ten seconds, and no more than two in
+        a run time.
         """
         run = self._run
         usual = run.poller.schedule.run_times.median or run.webhook_waits.median or 0.0
@@ -142,7 +143,8 @@ class WindowCensus:
                 run.journal.say(f"fal runs {found} requests of this account at once")
 
     async def _count(self) -> Count:
-        """One status call each, in no order: what starts or ends meanwhile evens out."""
+        """What their streams have said, else one status call each, in no order: what starts or
+        ends meanwhile evens out."""
         run = self._run
         known = await run.book(slots.submissions, run.ledger, run.settings.account_id)
         chosen = [submission_in(one) for one in random.sample(known, min(SAMPLE, len(known)))]

@@ -155,7 +155,7 @@ async def _settled(
         run.heard("good")
     elif is_permanent(answer):
         run.heard(answer.failure.error_type)
-    if settled.by_us:
+    if settled.by_us or run.settings.webhook_url:  # A receiver settles, and archives nothing.
         run.mine.add(job["id"])
     return settled.state
 

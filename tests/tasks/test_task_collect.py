@@ -8,9 +8,13 @@ from decimal import Decimal
 
 import pytest
 
+from reelbatch.fal.answers import GoodResult
 from reelbatch.jobs import State
 from reelbatch.run import streams
+from reelbatch.run.entries import submission_in
 from reelbatch.run.run import Run
+from reelbatch.run.settling import settle
+from tasks.collect import collect as collect_it
 from tasks.submit import submit
 from tests.parts.emulator import Emulator
 from tests.parts.waiting import async_wait_until
@@ -54,6 +58,26 @@ async def test_a_status_that_cannot_be_read_never_fails_a_job(
     assert await studio.make() == {"tom": State.ARCHIVED}
     assert studio.accepted == 1
     assert all(each["strikes"] for each in fal.state()["faults"])
+
+
+async def test_what_a_receiver_settled_at_that_very_moment_is_ours_to_archive(
+    studio: Studio, fal: Emulator
+) -> None:
+    """It settles and archives nothing; another run would, and would be waited for."""
+    studio.write(HEADER, TOM)
+    async with studio.open() as run:
+        await submitted(studio, run)
+    studio.settings["webhook_url"] = "https://hooks.example.com"
+    async with studio.open() as run:
+        tom = studio.job("tom")
+        await async_wait_until(
+            lambda: fal.state()["jobs"].get("COMPLETED") == 1, description="it is made"
+        )
+        answer = await run.fal.result(submission_in(tom))
+        assert isinstance(answer, GoodResult)
+        settle(run.ledger, tom["attempt_id"], answer, Decimal("0.20"), inference_seconds=None)
+        assert await collect_it(run, tom["id"], left_behind=True) is State.COMPLETED
+        assert tom["id"] in run.mine
 
 
 async def test_a_404_of_the_stream_alone_is_no_word_on_the_request(

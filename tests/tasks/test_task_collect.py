@@ -107,7 +107,8 @@ async def test_a_job_is_heard_of_by_one_call(studio: Studio, collect: str) -> No
     studio.write(HEADER, TOM)
     assert await studio.make() == {"tom": State.ARCHIVED}
     assert studio.calls.get("stream", 0) == (1 if collect == "stream" else 0)
-    assert studio.calls["status"] == KEY_CHECK if collect == "stream" else KEY_CHECK + 1
+    looks = studio.calls["status"] - KEY_CHECK
+    assert looks == 0 if collect == "stream" else looks >= 1
 
 
 async def test_streams_that_never_begin_are_left_for_polling(
@@ -120,7 +121,8 @@ async def test_streams_that_never_begin_are_left_for_polling(
     made = await studio.make(max_in_flight=4)
     assert set(made.values()) == {State.ARCHIVED}
     assert (len(made), studio.accepted) == (20, 20)
-    assert studio.calls.get("stream", 0) <= 3 * streams.BREAKS if collect == "stream" else True
+    most = 3 * streams.BREAKS if collect == "stream" else 0
+    assert studio.calls.get("stream", 0) <= most
 
 
 @pytest.mark.parametrize(

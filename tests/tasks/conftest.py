@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
@@ -26,6 +27,7 @@ from reelbatch.run.run import Run
 from tasks.load import enter, refuse_faults, take_batch
 from tasks.produce import jobs_to_produce, produce
 from tests.parts.emulator import Emulator
+from tests.parts.line import Line
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +51,15 @@ def fal(tasks_emulator: Emulator) -> Emulator:
         cancelled_status="completed",
     )
     return tasks_emulator
+
+
+@pytest.fixture
+async def line(fal: Emulator) -> AsyncIterator[Line]:
+    """The network between us and fal: cut, it frees a thread that waits for a download."""
+    line = Line(urlsplit(fal.queue_url).port or 0)
+    await line.mend()
+    yield line
+    await line.cut()
 
 
 class Studio:

@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from operator import itemgetter
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -70,15 +69,6 @@ async def test_a_run_that_does_not_end_holds_up_no_other(studio: Studio, fal: Em
         await archived(studio, len(OTHERS))
         assert studio.states()["slow"] == State.SUBMITTED
         assert fal.state()["jobs"]["IN_PROGRESS"] == 1
-
-
-@pytest.fixture
-async def line(fal: Emulator) -> AsyncIterator[Line]:
-    """The network between us and fal: cut, it frees the thread that waits for a download."""
-    line = Line(urlsplit(fal.queue_url).port or 0)
-    await line.mend()
-    yield line
-    await line.cut()
 
 
 async def test_a_download_that_does_not_end_holds_up_no_other(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -129,15 +127,6 @@ async def test_a_forbidden_model_parks_and_fails_nothing(
         assert (run.stopped, studio.calls["submit"]) == ("auth", 1)
     fal.mend()
     assert set((await studio.make()).values()) == {State.ARCHIVED}
-
-
-@pytest.fixture
-async def line(fal: Emulator) -> AsyncIterator[Line]:
-    """The network between us and fal."""
-    line = Line(urlsplit(fal.queue_url).port or 0)
-    await line.mend()
-    yield line
-    await line.cut()
 
 
 async def test_a_fal_that_goes_away_and_comes_back_costs_nothing(

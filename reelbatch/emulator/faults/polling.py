@@ -1,7 +1,8 @@
 """Faults of status, stream, result and cancel: none of them says anything about the job."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from itertools import count
 
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -19,7 +20,8 @@ from reelbatch.emulator.wire import (
 )
 
 NOT_FOUND = {"status": "NOT_FOUND"}
-EVENTS = "text/event-stream"
+EVENT_STREAM = "text/event-stream"
+Events = AsyncIterator[bytes | str | memoryview]
 
 
 @fault(at="status")
@@ -98,24 +100,24 @@ async def stream_redirected(call: Call, *, location: str = "/elsewhere") -> Resp
 @fault(at="stream")
 async def stream_broken(call: Call, *, events: int = 1) -> Response:
     """The stream ends after some events, whatever the state."""
-    whole = await call.proceed()
-    if not isinstance(whole, StreamingResponse):
-        return whole
-    return StreamingResponse(only(whole, events), media_type=EVENTS)
+    return await changed(call, partial(only, events=events))
 
 
 @fault(at="stream")
 async def stream_silent(call: Call, *, every_seconds: float = 0.2) -> Response:
     """After its first event the stream sends comments only, whatever becomes of the request."""
+    return await changed(call, partial(comments_after_one, every_seconds=every_seconds))
+
+
+async def changed(call: Call, change: Callable[[StreamingResponse], Events]) -> Response:
+    """What the stream would say, otherwise; an answer that is no stream stays as it is."""
     whole = await call.proceed()
     if not isinstance(whole, StreamingResponse):
         return whole
-    return StreamingResponse(comments_after_one(whole, every_seconds), media_type=EVENTS)
+    return StreamingResponse(change(whole), media_type=EVENT_STREAM)
 
 
-async def comments_after_one(
-    whole: StreamingResponse, every_seconds: float
-) -> AsyncIterator[bytes | str | memoryview]:
+async def comments_after_one(whole: StreamingResponse, every_seconds: float) -> Events:
     async for event in only(whole, 1):
         yield event
     while True:
@@ -123,7 +125,7 @@ async def comments_after_one(
         yield b": still here\n\n"
 
 
-async def only(whole: StreamingResponse, events: int) -> AsyncIterator[bytes | str | memoryview]:
+async def only(whole: StreamingResponse, events: int) -> Events:
     number = count(1)
     async for event in whole.body_iterator:
         yield event

@@ -16,14 +16,11 @@ from yarl import URL
 
 HEADER_CAP_BYTES = 64 * 1024
 
-_NEVER_CONNECTED = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ClientConnectorCertificateError,
-    aiohttp.ClientConnectorSSLError,
-)
+_NEVER_CONNECTED = aiohttp.ClientConnectorError
 """What aiohttp raises before a request leaves, and at no other time: a POST may be sent again.
 
-Not their parent ClientConnectionError: it stands for a lost answer, too.
+Those of TLS and certificates are of this kind. Not its parent ClientConnectionError: that stands
+for a lost answer, too.
 """
 
 

@@ -7,7 +7,8 @@ no second path for recovery.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any, assert_never
 
@@ -52,7 +53,7 @@ async def produce_all(run: Run, jobs: Sequence[Job]) -> None:
             for shard in shards_of(jobs):
                 await _room(run)
                 run.unsubmitted |= {job_id for job_id, _, _ in shard}
-                group.create_task(produce_shard(name_of(shard), run, shard))
+                group.create_task(produce_shard(name_of(shard), partial(side_by_side, run, shard)))
             run.all_taken_up()
     except BaseExceptionGroup as broken:
         # One ledger that cannot be written breaks every shard alike: say it once.
@@ -84,8 +85,13 @@ def _enough(run: Run) -> bool:
 
 
 @task(name="produce", task_run_name="{name}", cache_policy=NO_CACHE, log_prints=False)
-async def produce_shard(name: str, run: Run, jobs: Sequence[Job]) -> None:
-    """See every job of a shard through, side by side."""
+async def produce_shard(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """A shard, as Prefect sees it: it looks through all it is given, but not into a function."""
+    await work()
+
+
+async def side_by_side(run: Run, jobs: Sequence[Job]) -> None:
+    """See every job of a shard through."""
     waiting = [job_id for job_id, _, state in jobs if state is State.PENDING]
     found = await run.book(reading.jobs_with_handles, run.ledger, waiting)
     run.at_hand.update({job_id: dict(row) for job_id, row in found.items()})

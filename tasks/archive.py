@@ -54,7 +54,7 @@ async def archive(run: Run, job_id: JobId) -> State:
 
 
 async def _try(run: Run, job_id: JobId) -> State:
-    job = await run.book(reading.job, run.ledger, job_id)
+    job = await run.move(reading.job, run.ledger, job_id)
     try:
         content, sha256, media = await _bytes_of(run, job)
     except SourceLost as error:
@@ -74,11 +74,11 @@ async def _try(run: Run, job_id: JobId) -> State:
 
 async def _keep(run: Run, job: RowMapping, content: bytes, kept: Kept) -> State:
     """Committed, put, told beside it, and only then ARCHIVED."""
-    attempts = await run.book(keeping.about_to_keep, run.ledger, job["id"], kept)
+    attempts = await run.move(keeping.about_to_keep, run.ledger, job["id"], kept)
     stored = await run.carry(store_video, run.archive, kept.key, job["id"], content, kept.sha256)
     sidecar = sidecar_of(run.batch, run.settings.account, {**job, **asdict(kept)}, attempts, stored)
     await run.carry(run.archive.put, sidecar_key(stored.key), sidecar.render(), JSON_TYPE)
-    await run.book(keeping.kept, run.ledger, job["id"], stored.key)
+    await run.move(keeping.kept, run.ledger, job["id"], stored.key)
     if stored.warning:
         run.warn(stored.warning)
     run.archive_refusals = 0

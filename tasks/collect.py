@@ -142,7 +142,7 @@ async def _result(
 async def _settled(
     run: Run, job: Job, answer: GoodResult | FailedResult, seconds: float | None
 ) -> State:
-    settled = await run.book(
+    settled = await run.move(
         settle,
         run.ledger,
         job["attempt_id"],

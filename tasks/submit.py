@@ -99,14 +99,14 @@ async def _claim(run: Run, job: Job, body: Mapping[str, Any]) -> Claim:
         return Wait(reason="window")
     terms = run.terms(job["endpoint_id"])
     asked_at = time.time()
-    claim = await run.book(claims.claim, run.ledger, job["id"], body, terms)
+    claim = await run.move(claims.claim, run.ledger, job["id"], body, terms)
     return replace(claim, asked_at=asked_at) if isinstance(claim, Claimed) else claim
 
 
 async def _post(run: Run, job: Job, claimed: Claimed, body: Mapping[str, Any]) -> State:
     """Send it once, and see it through: an answer nobody reads may have been paid for."""
     if time.time() - (claimed.asked_at or claimed.claimed_at.timestamp()) > LATE_SECONDS:
-        await run.book(
+        await run.move(
             answers.not_sent, run.ledger, claimed.attempt_id, "the machine slept", park=False
         )
         return State.PENDING
@@ -139,7 +139,7 @@ async def _write_down(
     match outcome:
         case Accepted(submission=submission):
             handle = handle_of(submission)
-            if not await run.book(answers.accepted, run.ledger, attempt_id, handle):
+            if not await run.move(answers.accepted, run.ledger, attempt_id, handle):
                 return await _astray(run, job, claimed, handle)
             run.journal.accepted(claimed.claimed_at)
             if claimed.probes:
@@ -148,13 +148,13 @@ async def _write_down(
             run.at_hand[job["id"]] = _as_submitted(job, claimed, handle)
             return State.SUBMITTED
         case NotSent(reason=reason):
-            await run.book(answers.not_sent, run.ledger, attempt_id, reason, park=True)
+            await run.move(answers.not_sent, run.ledger, attempt_id, reason, park=True)
             run.gate.place_freed()
             return State.PENDING
         case Rejected(failure=failure, retry_after=seconds):
             return await _rejected(run, attempt_id, failure, seconds)
         case Ambiguous(reason=reason):
-            await run.book(answers.doubted, run.ledger, attempt_id, reason)
+            await run.move(answers.doubted, run.ledger, attempt_id, reason)
             run.gate.place_freed()
             run.journal.trouble({**job, "attempt_id": attempt_id}, "in doubt", reason)
             return State.IN_DOUBT
@@ -196,7 +196,7 @@ async def _rejected(run: Run, attempt_id: str, failure: Failure, seconds: float 
     why = Why(
         error_type=failure.error_type, message=failure.message, http_status=failure.http_status
     )
-    await run.book(answers.rejected, run.ledger, attempt_id, why, park=park, retry_after=seconds)
+    await run.move(answers.rejected, run.ledger, attempt_id, why, park=park, retry_after=seconds)
     run.gate.place_freed()
     if park is not None:
         return State.PENDING

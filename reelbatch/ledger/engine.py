@@ -7,6 +7,7 @@ a transaction that reads first and writes later would lose a race it cannot retr
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -38,6 +39,7 @@ class Ledger:
         self.id = ledger_id
         self.url = shown(engine.url)
         self._waited_in_vain = False
+        self._shared = threading.local()
 
     @property
     def is_sqlite(self) -> bool:
@@ -46,6 +48,9 @@ class Ledger:
     @contextmanager
     def writing(self) -> Iterator[Connection]:
         """One write transaction; commits at the end. Raises Transient when it could not."""
+        if shared := self._shared_here:
+            yield shared
+            return
         hasty = self._waited_in_vain
         with _said_plainly(self.url), self._remembering(), write(self.engine, hasty=hasty) as tx:
             yield tx
@@ -53,8 +58,25 @@ class Ledger:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """One consistent snapshot; writes nothing."""
+        if shared := self._shared_here:
+            yield shared
+            return
         with _said_plainly(self.url), read(self.engine) as tx:
             yield tx
+
+    @contextmanager
+    def sharing(self) -> Iterator[Connection]:
+        """One write transaction for all that this thread reads and writes within the block."""
+        with self.writing() as tx:
+            self._shared.tx = tx
+            try:
+                yield tx
+            finally:
+                self._shared.tx = None
+
+    @property
+    def _shared_here(self) -> Connection | None:
+        return getattr(self._shared, "tx", None)
 
     def close(self) -> None:
         self.engine.dispose()

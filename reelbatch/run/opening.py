@@ -21,6 +21,7 @@ from reelbatch.ledger import Ledger, batches, parking, reading, slots
 from reelbatch.ledger.batches import Batch
 from reelbatch.media.download import Downloader
 from reelbatch.media.remote import FAL_MEDIA, remote_for
+from reelbatch.run.bookkeeping import Bookkeeper
 from reelbatch.run.plan import Plan
 from reelbatch.run.polling import REMOTE_CALLS_PER_SECOND, Poller
 from reelbatch.run.prices import read_prices
@@ -54,8 +55,8 @@ async def open_run(
     async with AsyncExitStack() as stack:
         fal = await stack.enter_async_context(open_fal(settings))
         await check_key(fal, settings)
-        bookkeepers = ThreadPoolExecutor(1 if ledger.is_sqlite else 3, "ledger")
-        stack.callback(bookkeepers.shutdown)
+        bookkeeper = Bookkeeper(ledger, settings.account_id)
+        stack.callback(bookkeeper.close)
         porters = ThreadPoolExecutor(PORTERS, "porter")
         stack.callback(porters.shutdown, wait=True, cancel_futures=True)
         facts = reading.account_facts(ledger, settings.account_id)
@@ -71,7 +72,7 @@ async def open_run(
             remote=remote_for(settings),
             prices=await read_prices(settings, fal),
             window=_window(settings, ledger),
-            bookkeepers=bookkeepers,
+            bookkeeper=bookkeeper,
             porters=porters,
             poller=poller_for(fal, settings, facts.run_seconds if facts else None),
             started_at=datetime.now(UTC),

@@ -24,9 +24,9 @@ from reelbatch.jobs import JobId, RowId, State
 from reelbatch.ledger import Ledger, answers, orders, parking, reading
 from reelbatch.ledger.batches import Batch
 from reelbatch.ledger.claims import Terms
-from reelbatch.ledger.engine import ConnectionLost
 from reelbatch.media.download import Downloader
 from reelbatch.media.remote import Remote
+from reelbatch.run.bookkeeping import Bookkeeper
 from reelbatch.run.elsewhere import Elsewhere
 from reelbatch.run.gate import Gate
 from reelbatch.run.journal import Journal
@@ -46,8 +46,6 @@ HEARD_LATELY_SECONDS = 10.0
 UPLOADS_AT_ONCE = 8
 """All images at once over a thin line, and none arrives before it is given up. Fewer than the
 porters, so that videos are brought home however slowly images are read."""
-LEDGER_PAUSES = (0.5, 2.0, 5.0)
-"""A database that is started anew, or that let go of us while our machine slept."""
 OVERDUE_SECONDS = 60.0
 """A job that somebody else drives is taken over when nothing has moved for so long."""
 
@@ -69,8 +67,7 @@ class Run:
     window: int
     """Requests in flight, for the account: this run's own wish, or what a person ordered since.
     With `auto`, what was known of it a moment ago: the claim reads it anew."""
-    bookkeepers: Executor
-    """Threads for the ledger: one for SQLite, whose writers would only wait for each other."""
+    bookkeeper: Bookkeeper
     porters: Executor
     """Threads for downloads and puts."""
     poller: Poller
@@ -128,20 +125,13 @@ class Run:
         if self.sweeps:
             self.gate.close()
 
-    async def book(self, write: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a function of the ledger in its own thread; again, where the database went away.
+    async def book(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function of the ledger in a thread of its own."""
+        return await self.bookkeeper.alone(partial(call, *args, **kwargs))
 
-        Each is a compare-and-set: one whose commit was lost on the way back changes nothing
-        the second time, and a claim is found SUBMITTING, without a POST, and doubted.
-        """
-        loop = asyncio.get_running_loop()
-        move = partial(write, *args, **kwargs)
-        for pause in LEDGER_PAUSES:
-            try:
-                return await loop.run_in_executor(self.bookkeepers, move)
-            except ConnectionLost:
-                await asyncio.sleep(pause)
-        return await loop.run_in_executor(self.bookkeepers, move)
+    async def move(self, move: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same for a short step of one job: those that come at once are committed together."""
+        return await self.bookkeeper.together(partial(move, *args, **kwargs))
 
     async def carry(self, move: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call something that moves bytes in a porter's thread."""

@@ -213,3 +213,46 @@ def test_a_claim_that_breaks_lets_the_next_one_in() -> None:
         assert isinstance(second, Claimed)
 
     run_ahead(story())
+
+
+def test_once_there_are_places_the_next_few_ask_together() -> None:
+    async def story() -> None:
+        gate, ledger = Gate(nobody_parked, nobody_paused), Ledger(places=15)
+        line = [gate.claim(ledger.wants(str(n))) for n in range(15)]
+        answers = await asyncio.gather(*line)
+        assert all(isinstance(answer, Claimed) for answer in answers)
+        assert now() < 0.005  # 1, 2, 4 and 8 of them, a millisecond each
+
+    run_ahead(story())
+
+
+def test_after_a_refusal_only_the_first_asks_again() -> None:
+    async def story() -> None:
+        gate, ledger = Gate(nobody_parked, nobody_paused), Ledger(places=7)
+        line = [asyncio.create_task(gate.claim(ledger.wants(str(n)))) for n in range(20)]
+        await settled()
+        ledger.asked.clear()
+        await asyncio.wait(line[7:], timeout=10)
+        assert set(ledger.asked) == {"7"}
+        gate.close()
+        assert (await asyncio.gather(*line))[7:] == [None] * 13
+
+    run_ahead(story())
+
+
+def test_one_whose_question_breaks_keeps_nobody_waiting() -> None:
+    async def story() -> None:
+        gate, ledger = Gate(nobody_parked, nobody_paused), Ledger(places=2)
+
+        async def breaks() -> Claim:
+            raise OSError("no disk")
+
+        answers = await asyncio.gather(
+            gate.claim(ledger.wants("a")),
+            gate.claim(breaks),
+            gate.claim(ledger.wants("b")),
+            return_exceptions=True,
+        )
+        assert [type(answer) for answer in answers] == [Claimed, OSError, Claimed]
+
+    run_ahead(story())

@@ -10,7 +10,7 @@ import pytest
 from reelbatch.jobs import State
 from reelbatch.ledger import Ledger, open_ledger
 from reelbatch.ledger.claims import Claimed, Wait, claim
-from reelbatch.ledger.together import together
+from reelbatch.ledger.together import Move, together
 from reelbatch.run.bookkeeping import Bookkeeper
 from tests.contracts.ledger_parts import (
     ACCOUNT,
@@ -58,7 +58,7 @@ def test_where_one_move_breaks_none_is_written(ledger: Ledger) -> None:
 def test_nobody_else_sees_a_move_before_all_are_committed(ledger: Ledger, ledger_url: str) -> None:
     ids = _ids(ledger, 1)
     beside = open_ledger(ledger_url)
-    seen = [
+    seen: list[Move] = [
         partial(claim, ledger, ids[0], body(ids[0]), terms()),
         lambda: job(beside, ids[0])["state"],
     ]

@@ -92,17 +92,15 @@ class Gate:
         """Until nobody stands in line, or the gate is closed."""
         try:
             while self._line and not self.closed.is_set():
-                await self._serve_some()
-        except Exception as error:  # Nobody awaits this task: who stands first must hear.
-            if self._line:
-                self._line.popleft().take(error)
+                try:
+                    await self._serve_some()
+                except Exception as error:  # Nobody awaits this task: who stands first must hear.
+                    if self._line:
+                        self._line.popleft().take(error)
         finally:
             self._usher = None
-            if self.closed.is_set():
-                for place in self._line:
-                    place.take(None)
-            elif self._line:
-                self._usher = asyncio.create_task(self._serve())
+            for place in self._line:
+                place.take(None)
 
     async def _serve_some(self) -> None:
         """One try for the next in line; after a refusal everybody waits for what is in the way."""

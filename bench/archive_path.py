@@ -18,10 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AsyncExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -29,18 +28,18 @@ from urllib.parse import urlsplit
 import boto3
 import httpx
 
+from reelbatch.archive.keeper import Keeper, open_keeper
 from reelbatch.archive.open import open_archive
-from reelbatch.archive.video import store_video
 from reelbatch.cli.emulated import KEY, EmulatedFal
 from reelbatch.cli.s3_server import LocalS3
 from reelbatch.config import DOWNLOAD_CAP_BYTES
 from reelbatch.jobs import JobId
-from reelbatch.media.download import Downloader
+from reelbatch.media.fetch import Fetcher
 from reelbatch.media.mp4 import check_video
 
-THREADS = 8
+AT_ONCE = 8
 BUCKET = "bench"
-Way = Callable[[int], None]
+Way = Callable[[int], Awaitable[None]]
 """Brings one video home, under this number."""
 
 FILES = """
@@ -95,23 +94,20 @@ def video_of(megabytes: float, folder: Path) -> Path:
     return path
 
 
-def ours(url: str) -> Way:
-    downloader = Downloader(allow_loopback=True, pool_size=THREADS)
-    archive = open_archive(f"s3://{BUCKET}/ours", pool_size=THREADS)
-
-    def bring(n: int) -> None:
-        video = downloader.get(url, cap_bytes=DOWNLOAD_CAP_BYTES)
+def ours(fetcher: Fetcher, keeper: Keeper, url: str) -> Way:
+    async def bring(n: int) -> None:
+        video = await fetcher.get(url, cap_bytes=DOWNLOAD_CAP_BYTES)
         check_video(video.content, expected_bytes=len(video.content))
-        store_video(archive, f"{n}.mp4", JobId(str(n)), video.content, video.sha256)
+        await keeper.store_video(f"{n}.mp4", JobId(str(n)), video.content, video.sha256)
 
     return bring
 
 
-def floor(url: str) -> Way:
-    """Nothing but bytes: two sockets and a hash."""
+def floor(threads: Executor, url: str) -> Way:
+    """Nothing but bytes: two sockets and a hash, in a thread."""
     address = urlsplit(url).hostname, urlsplit(url).port
 
-    def bring(n: int) -> None:
+    def there_and_back(n: int) -> None:
         with socket.create_connection(address) as there:
             there.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             head, _, rest = _until_blank_line(there)
@@ -128,6 +124,9 @@ def floor(url: str) -> Way:
             there.sendall(content)
             there.recv(4096)
 
+    async def bring(n: int) -> None:
+        await asyncio.get_running_loop().run_in_executor(threads, there_and_back, n)
+
     return bring
 
 
@@ -138,48 +137,52 @@ def _until_blank_line(there: socket.socket) -> tuple[bytes, bytes, bytes]:
     return received.partition(b"\r\n\r\n")
 
 
-def in_threads(bring: Way, numbers: range) -> None:
-    with ThreadPoolExecutor(THREADS) as threads:
-        list(threads.map(bring, numbers))
-
-
-async def obvious(url: str, numbers: range) -> None:
+def obvious(http: httpx.AsyncClient, url: str) -> Way:
     """httpx, and boto3 as its documentation shows it."""
     s3 = boto3.client("s3")
-    places = asyncio.Semaphore(THREADS)
-    async with httpx.AsyncClient(timeout=60) as http:
 
-        async def bring(n: int) -> None:
-            async with places:
-                content = (await http.get(url)).content
-                hashlib.sha256(content).hexdigest()
-                body = io.BytesIO(content)
-                await asyncio.to_thread(s3.upload_fileobj, body, BUCKET, f"obvious/{n}.mp4")
+    async def bring(n: int) -> None:
+        content = (await http.get(url)).content
+        hashlib.sha256(content).hexdigest()
+        body = io.BytesIO(content)
+        await asyncio.to_thread(s3.upload_fileobj, body, BUCKET, f"obvious/{n}.mp4")
 
-        await asyncio.gather(*(bring(n) for n in numbers))
+    return bring
 
 
-def cpu_ms(work: Callable[[range], object], numbers: range) -> float:
+async def cpu_ms(bring: Way, numbers: range) -> float:
     """Of this process, per video."""
+    places = asyncio.Semaphore(AT_ONCE)
+
+    async def in_turn(n: int) -> None:
+        async with places:
+            await bring(n)
+
     before = time.process_time()
-    work(numbers)
+    await asyncio.gather(*(in_turn(n) for n in numbers))
     return 1000 * (time.process_time() - before) / len(numbers)
 
 
-def measured(path: Path, videos: int, rounds: int) -> dict[str, float]:
+async def measured(path: Path, videos: int, rounds: int) -> dict[str, float]:
     """Medians; the three take turns."""
     figures: dict[str, list[float]] = {"floor": [], "ours": [], "obvious": []}
     numbers = count(1)
-    with files(path) as url:
-        ways: dict[str, Callable[[range], object]] = {
-            "floor": partial(in_threads, floor(url)),
-            "ours": partial(in_threads, ours(url)),
-            "obvious": lambda wanted: asyncio.run(obvious(url, wanted)),
+    async with AsyncExitStack() as stack:
+        url = stack.enter_context(files(path))
+        threads = stack.enter_context(ThreadPoolExecutor(AT_ONCE))
+        archive = open_archive(f"s3://{BUCKET}/{path.stem}", pool_size=AT_ONCE)
+        fetcher = await stack.enter_async_context(Fetcher(allow_loopback=True))
+        keeper = await stack.enter_async_context(open_keeper(archive, threads))
+        http = await stack.enter_async_context(httpx.AsyncClient(timeout=60))
+        ways = {
+            "floor": floor(threads, url),
+            "ours": ours(fetcher, keeper, url),
+            "obvious": obvious(http, url),
         }
         for _ in range(rounds):
             first = next(numbers) * videos
-            for name, work in ways.items():
-                figures[name].append(cpu_ms(work, range(first, first + videos)))
+            for name, bring in ways.items():
+                figures[name].append(await cpu_ms(bring, range(first, first + videos)))
     return {name: statistics.median(values) for name, values in figures.items()}
 
 
@@ -189,7 +192,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=float, nargs="+", default=[0.75, 5.0])
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
-    print(f"CPU ms a video, {asked.videos} videos, {THREADS} at once; medians of {asked.rounds}")
+    print(f"CPU ms a video, {asked.videos} videos, {AT_ONCE} at once; medians of {asked.rounds}")
     print(f"{'MB':>6} {'floor':>8} {'ours':>8} {'obvious':>8} {'ours/floor':>11}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -198,7 +201,8 @@ def main() -> None:
             s3.client.create_bucket(Bucket=BUCKET)
             os.environ |= s3.environment
             for size in asked.sizes:
-                found = measured(video_of(size, folder), asked.videos, asked.rounds)
+                path = video_of(size, folder)
+                found = asyncio.run(measured(path, asked.videos, asked.rounds))
                 row = "".join(f" {found[way]:8.1f}" for way in ("floor", "ours", "obvious"))
                 print(f"{size:6}{row} {found['ours'] / found['floor']:11.1f}", flush=True)
         finally:

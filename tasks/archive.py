@@ -14,7 +14,6 @@ from sqlalchemy import RowMapping
 
 from reelbatch.archive.open import open_archive
 from reelbatch.archive.sidecar import sidecar_key
-from reelbatch.archive.video import store_video
 from reelbatch.config import DOWNLOAD_CAP_BYTES
 from reelbatch.errors import Permanent, Transient
 from reelbatch.jobs import JobId, State
@@ -41,7 +40,8 @@ async def archive(run: Run, job_id: JobId) -> State:
     run.waiting_for_archive += 1
     try:
         for n in range(1, TRIES + 1):
-            state = await _try(run, job_id)
+            async with run.bringing:
+                state = await _try(run, job_id)
             if state is not State.COMPLETED or run.leaving.is_set():
                 return state
             if run.stopped == "archive":
@@ -75,9 +75,9 @@ async def _try(run: Run, job_id: JobId) -> State:
 async def _keep(run: Run, job: RowMapping, content: bytes, kept: Kept) -> State:
     """Committed, put, told beside it, and only then ARCHIVED."""
     attempts = await run.move(keeping.about_to_keep, run.ledger, job["id"], kept)
-    stored = await run.carry(store_video, run.archive, kept.key, job["id"], content, kept.sha256)
+    stored = await run.keeper.store_video(kept.key, job["id"], content, kept.sha256)
     sidecar = sidecar_of(run.batch, run.settings.account, {**job, **asdict(kept)}, attempts, stored)
-    await run.carry(run.archive.put, sidecar_key(stored.key), sidecar.render(), JSON_TYPE)
+    await run.keeper.put(sidecar_key(stored.key), sidecar.render(), JSON_TYPE)
     await run.move(keeping.kept, run.ledger, job["id"], stored.key)
     if stored.warning:
         run.warn(stored.warning)
@@ -93,9 +93,7 @@ async def _bytes_of(run: Run, job: RowMapping) -> tuple[bytes, str, Media]:
     """The video, checked, from fal or from the archive that holds its twin."""
     if job["reused_from"]:
         return await _copy_of(run, job)
-    downloaded = await run.carry(
-        run.downloader.get, job["output_url"], cap_bytes=DOWNLOAD_CAP_BYTES
-    )
+    downloaded = await run.fetcher.get(job["output_url"], cap_bytes=DOWNLOAD_CAP_BYTES)
     media = check_video(downloaded.content, expected_bytes=job["output_bytes"])
     return downloaded.content, downloaded.sha256, media
 

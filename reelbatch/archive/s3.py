@@ -30,6 +30,7 @@ from reelbatch.urls import without_query
 
 if TYPE_CHECKING:
     import boto3.session
+    from botocore.credentials import Credentials
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
@@ -41,17 +42,20 @@ BUCKET_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ
 class S3Archive:
     """Objects below one prefix of one bucket."""
 
-    def __init__(self, client: S3Client, bucket: str, prefix: str) -> None:
+    def __init__(
+        self, client: S3Client, bucket: str, prefix: str, *, credentials: Credentials | None = None
+    ) -> None:
         self.client = client
         self.bucket = bucket
         self.prefix = prefix
+        self.credentials = credentials
 
     @property
     def uri(self) -> str:
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
     def uri_of(self, key: str) -> str:
-        return f"s3://{self.bucket}/{self._name(key)}"
+        return f"s3://{self.bucket}/{self.name_of(key)}"
 
     def describe(self) -> str:
         endpoint = self._endpoint
@@ -62,13 +66,13 @@ class S3Archive:
         if not _is_aws(self._endpoint):
             return None
         console = "console.amazonaws.cn" if self._endpoint.endswith(".cn") else CONSOLE
-        return f"https://{console}/s3/buckets/{self.bucket}?prefix={quote(self._name(key))}/"
+        return f"https://{console}/s3/buckets/{self.bucket}?prefix={quote(self.name_of(key))}/"
 
     def put_once(self, key: str, content: bytes, *, sha256: str, content_type: str) -> Stored:
         try:
             self.client.put_object(
                 Bucket=self.bucket,
-                Key=self._name(key),
+                Key=self.name_of(key),
                 Body=content,
                 ContentType=content_type,
                 ChecksumSHA256=_in_base64(sha256),
@@ -83,7 +87,7 @@ class S3Archive:
         try:
             self.client.put_object(
                 Bucket=self.bucket,
-                Key=self._name(key),
+                Key=self.name_of(key),
                 Body=content,
                 ContentType=content_type,
                 ChecksumSHA256=_in_base64(hashlib.sha256(content).hexdigest()),
@@ -104,7 +108,7 @@ class S3Archive:
 
     def take_away_scratch(self, name: str) -> bool:
         try:
-            self.client.delete_object(Bucket=self.bucket, Key=self._name(f"{SCRATCH}/{name}"))
+            self.client.delete_object(Bucket=self.bucket, Key=self.name_of(f"{SCRATCH}/{name}"))
         except (ClientError, BotoCoreError):
             return False
         return True
@@ -135,7 +139,7 @@ class S3Archive:
         """The hash of what lies there: by HEAD's checksum, else by reading it."""
         try:
             head = self.client.head_object(
-                Bucket=self.bucket, Key=self._name(key), ChecksumMode="ENABLED"
+                Bucket=self.bucket, Key=self.name_of(key), ChecksumMode="ENABLED"
             )
         except ClientError as error:
             if is_missing(error):
@@ -150,12 +154,13 @@ class S3Archive:
         return None if content is None else hashlib.sha256(content).hexdigest()
 
     def _get(self, key: str) -> bytes:
-        answer = self.client.get_object(Bucket=self.bucket, Key=self._name(key))
+        answer = self.client.get_object(Bucket=self.bucket, Key=self.name_of(key))
         # Entering the body itself gives the bare stream, which checks no length.
         with closing(answer["Body"]) as body:
             return body.read()
 
-    def _name(self, key: str) -> str:
+    def name_of(self, key: str) -> str:
+        """The object's whole name. Raises Permanent for a key that must not be used."""
         return f"{self.prefix}/{checked(key)}" if self.prefix else checked(key)
 
     @property
@@ -180,9 +185,10 @@ def connect(uri: str, *, pool_size: int) -> S3Archive:
     bucket, prefix = _bucket_and_prefix(uri)
     try:
         session = boto3.session.Session()
-        if session.get_credentials() is None:
+        credentials = session.get_credentials()
+        if credentials is None:
             raise no_credentials(uri)
-        return S3Archive(_client(session, pool_size), bucket, prefix)
+        return S3Archive(_client(session, pool_size), bucket, prefix, credentials=credentials)
     except (BotoCoreError, ValueError) as error:
         raise Refused(
             f"boto3 cannot be set up for {uri}: {type(error).__name__}.",

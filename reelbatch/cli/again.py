@@ -23,13 +23,13 @@ from reelbatch.jobs import JobId, RowId
 from reelbatch.ledger import Ledger, batches, reading, results, retrying
 from reelbatch.ledger.batches import Batch
 from reelbatch.ledger.results import Good
-from reelbatch.media.download import Downloader
+from reelbatch.media.fetch import Fetcher
 from reelbatch.media.mp4 import check_video
 from reelbatch.money import as_text
 from reelbatch.run.choosing import failed_takes
 from reelbatch.run.entries import good_of
 from reelbatch.run.handover import Handover
-from reelbatch.run.opening import downloader_for
+from reelbatch.run.opening import fetcher_for
 from reelbatch.run.prices import Prices, read_prices
 from reelbatch.run.request import GenerateRequest
 from reelbatch.run.totals import Totals
@@ -113,27 +113,26 @@ async def settle_what_fal_holds(
 
     Returns the jobs with a paid request of which nothing certain could be learned.
     """
-    downloader = downloader_for(settings)
-    async with open_fal(settings) as fal:
+    async with open_fal(settings) as fal, fetcher_for(settings) as fetcher:
         prices = await read_prices(settings, fal)
         turn = asyncio.Semaphore(AT_ONCE)
 
         async def ask(job_id: JobId) -> bool:
             async with turn:
-                return await _settled(fal, ledger, job_id, prices, downloader)
+                return await _settled(fal, ledger, job_id, prices, fetcher)
 
         asked = await asyncio.gather(*(ask(job_id) for job_id in job_ids))
     return {job_id for job_id, is_certain in zip(job_ids, asked, strict=True) if not is_certain}
 
 
 async def _settled(
-    fal: Fal, ledger: Ledger, job_id: JobId, prices: Prices, downloader: Downloader
+    fal: Fal, ledger: Ledger, job_id: JobId, prices: Prices, fetcher: Fetcher
 ) -> bool:
     """Ask for every request of the job, the newest first; False where a paid one stays unknown."""
     job, is_certain = reading.job(ledger, job_id), True
     for attempt in reversed(reading.attempts_of(ledger, job_id)):
         try:
-            good = await _result_of(fal, job, attempt, downloader)
+            good = await _result_of(fal, job, attempt, fetcher)
         except Transient:
             is_certain = is_certain and not attempt["cost_usd"]
             continue
@@ -144,7 +143,7 @@ async def _settled(
 
 
 async def _result_of(
-    fal: Fal, job: RowMapping, attempt: RowMapping, downloader: Downloader
+    fal: Fal, job: RowMapping, attempt: RowMapping, fetcher: Fetcher
 ) -> Good | None:
     """A good result that can be had now. Raises Transient where nothing is known."""
     if not attempt["request_id"]:
@@ -153,7 +152,7 @@ async def _result_of(
     if not isinstance(answer, GoodResult):
         return None
     good = good_of(answer, inference_seconds=attempt["inference_seconds"])
-    if job["output_url"] is None or await asyncio.to_thread(_is_there, downloader, good):
+    if job["output_url"] is None or await _is_there(fetcher, good):
         return good
     return None
 
@@ -176,10 +175,10 @@ async def _ask(fal: Fal, endpoint_id: str, request_id: str) -> ResultAnswer:
     return answer
 
 
-def _is_there(downloader: Downloader, good: Good) -> bool:
+async def _is_there(fetcher: Fetcher, good: Good) -> bool:
     """A video that was lost once is believed when it is seen. Raises Transient: nobody knows."""
     try:
-        found = downloader.get(good.output_url, cap_bytes=DOWNLOAD_CAP_BYTES)
+        found = await fetcher.get(good.output_url, cap_bytes=DOWNLOAD_CAP_BYTES)
         check_video(found.content, expected_bytes=good.output_bytes)
     except Permanent:
         return False

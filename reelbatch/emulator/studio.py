@@ -38,6 +38,7 @@ from reelbatch.emulator.title import mark, title
 TONES = (196.0, 220.0, 261.6, 293.7, 329.6, 392.0)
 MOST_KEPT = 48
 TINY_COMMENT = 400
+USUAL_SIZE = (992, 512)
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,8 @@ class Studio:
         self.threads = threads
         self._kept: OrderedDict[Any, Any] = OrderedDict()
         self._lock = threading.RLock()  # a template keeps parts of its own
+        if settings.media == "tiny":  # else the first request would wait for it
+            self._tiny(Scene("", 0, *USUAL_SIZE), "", silent=False, mute=False)
 
     async def film(self, scene: Scene, name: str, *, silent: bool, mute: bool) -> bytes:
         """The video as a file; `silent` has a track with nothing on it, `mute` has no track."""

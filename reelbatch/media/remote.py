@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
@@ -87,9 +88,10 @@ def remote_for(settings: Settings) -> Remote:
 
     def downloader() -> Web:
         from reelbatch.media.download import Downloader
+        from reelbatch.media.fetch import Fetcher
 
         hosts = FAL_MEDIA if is_loopback(settings.fal_cdn_url) else ()
-        return Downloader(rewrite=dict.fromkeys(hosts, settings.fal_cdn_url))
+        return Downloader(partial(Fetcher, rewrite=dict.fromkeys(hosts, settings.fal_cdn_url)))
 
     return Remote(downloader)
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from aiolimiter import AsyncLimiter
 
+from reelbatch.archive.keeper import open_keeper
 from reelbatch.archive.open import open_archive
 from reelbatch.config import Settings
 from reelbatch.errors import Refused
@@ -19,7 +20,7 @@ from reelbatch.fal.client import Fal, open_fal
 from reelbatch.jobs import RowId
 from reelbatch.ledger import Ledger, batches, parking, reading, slots
 from reelbatch.ledger.batches import Batch
-from reelbatch.media.download import Downloader
+from reelbatch.media.fetch import Fetcher
 from reelbatch.media.remote import FAL_MEDIA, remote_for
 from reelbatch.run.bookkeeping import Bookkeeper
 from reelbatch.run.plan import Plan
@@ -59,6 +60,7 @@ async def open_run(
         stack.callback(bookkeeper.close)
         porters = ThreadPoolExecutor(PORTERS, "porter")
         stack.callback(porters.shutdown, wait=True, cancel_futures=True)
+        archive = open_archive(settings.archive, pool_size=PORTERS)
         facts = reading.account_facts(ledger, settings.account_id)
         run = Run(
             request=request,
@@ -67,8 +69,9 @@ async def open_run(
             batch=batch,
             selected=plan.selected if plan else only,
             fal=fal,
-            archive=open_archive(settings.archive, pool_size=PORTERS),
-            downloader=downloader_for(settings),
+            archive=archive,
+            keeper=await stack.enter_async_context(open_keeper(archive, porters)),
+            fetcher=await stack.enter_async_context(fetcher_for(settings)),
             remote=remote_for(settings),
             prices=await read_prices(settings, fal),
             window=_window(settings, ledger),
@@ -149,12 +152,7 @@ def _window(settings: Settings, ledger: Ledger) -> int:
     return slots.standing(ledger, settings.account_id).window
 
 
-def downloader_for(settings: Settings) -> Downloader:
+def fetcher_for(settings: Settings) -> Fetcher:
     """fal's media hosts, and this machine where fal is an emulator on it."""
     rewrite = dict.fromkeys(FAL_MEDIA, settings.fal_cdn_url) if settings.on_loopback else {}
-    return Downloader(
-        hosts=settings.media_hosts,
-        allow_loopback=settings.on_loopback,
-        rewrite=rewrite,
-        pool_size=PORTERS,
-    )
+    return Fetcher(hosts=settings.media_hosts, allow_loopback=settings.on_loopback, rewrite=rewrite)

@@ -17,6 +17,7 @@ from time import monotonic
 from typing import Any, ParamSpec, TypeVar
 
 from reelbatch.archive.contract import Archive
+from reelbatch.archive.keeper import Keeper
 from reelbatch.config import Settings
 from reelbatch.fal.answers import KeyCheck
 from reelbatch.fal.client import Fal
@@ -24,7 +25,7 @@ from reelbatch.jobs import JobId, RowId, State
 from reelbatch.ledger import Ledger, answers, orders, parking, reading
 from reelbatch.ledger.batches import Batch
 from reelbatch.ledger.claims import Terms
-from reelbatch.media.download import Downloader
+from reelbatch.media.fetch import Fetcher
 from reelbatch.media.remote import Remote
 from reelbatch.run.bookkeeping import Bookkeeper
 from reelbatch.run.elsewhere import Elsewhere
@@ -46,6 +47,7 @@ HEARD_LATELY_SECONDS = 10.0
 UPLOADS_AT_ONCE = 8
 """All images at once over a thin line, and none arrives before it is given up. Fewer than the
 porters, so that videos are brought home however slowly images are read."""
+VIDEOS_AT_ONCE = 16
 OVERDUE_SECONDS = 60.0
 """A job that somebody else drives is taken over when nothing has moved for so long."""
 
@@ -61,7 +63,8 @@ class Run:
     selected: frozenset[RowId] | None
     fal: Fal
     archive: Archive
-    downloader: Downloader
+    keeper: Keeper
+    fetcher: Fetcher
     remote: Remote
     prices: Prices
     window: int
@@ -69,7 +72,7 @@ class Run:
     With `auto`, what was known of it a moment ago: the claim reads it anew."""
     bookkeeper: Bookkeeper
     porters: Executor
-    """Threads for downloads and puts."""
+    """Threads for what moves bytes and blocks."""
     poller: Poller
     started_at: datetime
     sweeps: bool = False
@@ -107,6 +110,8 @@ class Run:
         default_factory=partial(asyncio.Semaphore, UPLOADS_AT_ONCE)
     )
     """First come, first served; who waits for a place holds no image in memory."""
+    bringing: asyncio.Semaphore = field(default_factory=partial(asyncio.Semaphore, VIDEOS_AT_ONCE))
+    """Each video on its way from fal to the archive is in memory."""
     warnings: list[str] = field(default_factory=list)
     """What the report warns of."""
 

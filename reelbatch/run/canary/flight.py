@@ -37,7 +37,7 @@ from reelbatch.run.canary.overheard import Overheard
 from reelbatch.run.canary.record import VIDEO, Record
 from reelbatch.run.canary.watching import MARGIN, Watcher, for_a_while
 from reelbatch.run.evidence import covers
-from reelbatch.run.opening import downloader_for
+from reelbatch.run.opening import fetcher_for
 
 PROMPT = "A yellow canary sings on a branch at sunrise. <AUDCAP>Birdsong, light wind<ENDAUDCAP>"
 LATE_SECONDS = 300.0
@@ -207,10 +207,10 @@ async def _result(fal: Fal, submission: Submission) -> GoodResult | FailedResult
 
 async def _keep(settings: Settings, record: Record, answer: GoodResult) -> None:
     """It was paid: whatever its boxes say, the file is kept."""
-    downloader = downloader_for(settings)
     file = answer.output
     try:
-        found = await asyncio.to_thread(downloader.get, file.url, cap_bytes=DOWNLOAD_CAP_BYTES)
+        async with fetcher_for(settings) as fetcher:
+            found = await fetcher.get(file.url, cap_bytes=DOWNLOAD_CAP_BYTES)
         (record.folder / VIDEO).write_bytes(found.content)
         media = asdict(check_video(found.content, expected_bytes=file.file_size))
     except ReelbatchError as error:

@@ -65,14 +65,13 @@ class Ledger:
             yield tx
 
     @contextmanager
-    def sharing(self) -> Iterator[Connection]:
-        """One write transaction for all that this thread reads and writes within the block."""
-        with self.writing() as tx:
-            self._shared.tx = tx
-            try:
-                yield tx
-            finally:
-                self._shared.tx = None
+    def sharing(self, tx: Connection) -> Iterator[None]:
+        """This transaction for all that this thread reads and writes within the block."""
+        self._shared.tx = tx
+        try:
+            yield
+        finally:
+            self._shared.tx = None
 
     @property
     def _shared_here(self) -> Connection | None:

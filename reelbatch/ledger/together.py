@@ -17,7 +17,7 @@ Move = Callable[[], Any]
 
 def together(ledger: Ledger, account_id: str, moves: Sequence[Move]) -> list[Any]:
     """Their answers, in order, once all is committed. Raises what the first to break raised."""
-    with ledger.sharing() as tx:
+    with ledger.writing() as tx, ledger.sharing(tx):
         if not ledger.is_sqlite:
             # Else two groups could each hold a job that the other waits for.
             lock_account(tx, account_id)

@@ -10,6 +10,7 @@ import pytest
 from reelbatch.jobs import State
 from reelbatch.ledger import Ledger, open_ledger
 from reelbatch.ledger.claims import Claimed, Wait, claim
+from reelbatch.ledger.posts import lock_account
 from reelbatch.ledger.together import Move, together
 from reelbatch.run.bookkeeping import Bookkeeper
 from tests.contracts.ledger_parts import (
@@ -80,6 +81,38 @@ async def test_who_breaks_a_group_hears_of_it_and_the_others_are_served(ledger: 
     bookkeeper.close()
     assert isinstance(answers.pop(3), Broken)
     assert [type(answer) for answer in answers] == [Claimed] * 6
+    check_books(ledger)
+
+
+async def test_while_another_process_writes_the_loop_goes_on(
+    ledger: Ledger, ledger_url: str
+) -> None:
+    ids = _ids(ledger, 3)
+    beside = open_ledger(ledger_url)
+    bookkeeper = Bookkeeper(ledger, ACCOUNT)
+    with beside.writing() as tx:
+        lock_account(tx, ACCOUNT)
+        moves = [partial(claim, ledger, one, body(one), terms()) for one in ids]
+        work = [asyncio.create_task(bookkeeper.together(move)) for move in moves]
+        await asyncio.sleep(0.2)
+        assert not any(one.done() for one in work)
+    assert {type(answer) for answer in await asyncio.gather(*work)} == {Claimed}
+    bookkeeper.close()
+    beside.close()
+    check_books(ledger)
+
+
+async def test_those_who_have_gone_do_not_keep_the_others(ledger: Ledger) -> None:
+    ids = _ids(ledger, 20)
+    bookkeeper = Bookkeeper(ledger, ACCOUNT)
+    moves = [partial(claim, ledger, one, body(one), terms()) for one in ids]
+    work = [asyncio.create_task(bookkeeper.together(move)) for move in moves]
+    await asyncio.sleep(0)
+    for one in work[2:18]:
+        one.cancel()
+    answers = await asyncio.gather(*work, return_exceptions=True)
+    assert {type(one) for one in answers[:2] + answers[18:]} == {Claimed}
+    bookkeeper.close()
     check_books(ledger)
 
 

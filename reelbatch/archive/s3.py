@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 from contextlib import closing
+from functools import cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
@@ -31,6 +32,7 @@ from reelbatch.urls import without_query
 if TYPE_CHECKING:
     import boto3.session
     from botocore.credentials import Credentials
+    from botocore.loaders import Loader
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import HeadObjectOutputTypeDef
 
@@ -180,11 +182,9 @@ class S3Archive:
 
 def connect(uri: str, *, pool_size: int) -> S3Archive:
     """The archive of an `s3://bucket/prefix`, with boto3's own settings (AWS_*). Raises Refused."""
-    import boto3.session
-
     bucket, prefix = _bucket_and_prefix(uri)
     try:
-        session = boto3.session.Session()
+        session = _session()
         credentials = session.get_credentials()
         if credentials is None:
             raise no_credentials(uri)
@@ -194,6 +194,24 @@ def connect(uri: str, *, pool_size: int) -> S3Archive:
             f"boto3 cannot be set up for {uri}: {type(error).__name__}.",
             advice="Check the AWS_* variables and ~/.aws.",
         ) from error
+
+
+def _session() -> boto3.session.Session:
+    """One of its own, for the environment may have changed; what botocore knows of S3 is shared."""
+    import boto3.session
+    import botocore.session
+
+    core = botocore.session.get_session()
+    core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
+    return boto3.session.Session(botocore_session=core)
+
+
+@cache
+def _loader(data_path: str | None) -> Loader:
+    """A megabyte of JSON, which every other session reads anew."""
+    from botocore.loaders import create_loader
+
+    return create_loader(data_path)
 
 
 def _bucket_and_prefix(uri: str) -> tuple[str, str]:

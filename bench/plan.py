@@ -1,13 +1,16 @@
-"""How long `reelbatch plan` takes, and how much memory, by rows.
+"""How long `reelbatch plan` takes, and how much memory, by rows, beside pandas and Pillow.
 
-`python -m bench.plan [--rows 1000 10000 100000]` prints one table. With images each row names a
-local file, of which there are at most a thousand; the second row of a file costs a look only.
+`python -m bench.plan [--rows 1000 10000 100000] [--rounds 3]` prints one table, medians of rounds
+that take turns. With images each row names a local file, of which there are at most a thousand;
+the second row of a file costs a look only. The peer reads the same CSV with pandas and opens the
+same images with Pillow; it looks at nothing else.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -17,13 +20,23 @@ from pathlib import Path
 from PIL import Image
 
 MOST_IMAGES = 1000
-MEASURED = """
+PLAN = """
 import resource, runpy, sys
-sys.argv = ["reelbatch", *sys.argv[1:]]
+sys.argv = ["reelbatch", "plan", *sys.argv[1:]]
 try:
     runpy.run_module("reelbatch.cli", run_name="__main__")
 finally:
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
+"""
+PEER = """
+import resource, sys
+import pandas
+from PIL import Image
+rows = pandas.read_csv(sys.argv[1], dtype=str, keep_default_na=False)
+for name in sorted(set(rows["image"]) - {""}):
+    with Image.open(name) as image:
+        image.verify()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr)
 """
 
 
@@ -40,14 +53,14 @@ def write_manifest(folder: Path, rows: int, images: int) -> Path:
     return manifest
 
 
-def measure(rows: int, folder: Path, images: int) -> tuple[float, float]:
-    """Seconds and peak megabytes of one `plan` without ledger or key."""
-    manifest = write_manifest(folder, rows, images)
+def measure(program: str, manifest: Path) -> tuple[float, float]:
+    """Seconds and peak megabytes, without ledger or key."""
+    folder = manifest.parent
     environment = {name: value for name, value in os.environ.items() if name != "FAL_KEY"}
     environment["REELBATCH_LEDGER"] = f"sqlite:///{folder / 'none.db'}"
     begun = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-c", MEASURED, "plan", str(manifest)],
+        [sys.executable, "-c", program, str(manifest)],
         env=environment,
         check=True,
         capture_output=True,
@@ -60,13 +73,23 @@ def measure(rows: int, folder: Path, images: int) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, nargs="+", default=[10, 1_000, 10_000, 100_000])
-    print(f"{'rows':>8} {'seconds':>8} {'peak MB':>8}   (CSV, no ledger yet)")
-    for rows in parser.parse_args().rows:
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args()
+    print(f"{'':8} {'reelbatch':>17} {'pandas, Pillow':>17}   (CSV, no ledger yet)")
+    print(f"{'rows':>8} {'seconds':>8} {'peak MB':>8} {'seconds':>8} {'peak MB':>8}")
+    for rows in asked.rows:
         for images in (0, min(rows, MOST_IMAGES)):
             with tempfile.TemporaryDirectory() as folder:
-                seconds, megabytes = measure(rows, Path(folder), images)
+                manifest = write_manifest(Path(folder), rows, images)
+                taken = [
+                    measure(PLAN, manifest) + measure(PEER, manifest) for _ in range(asked.rounds)
+                ]
+            ours, memory, peers, theirs = (
+                statistics.median(column) for column in zip(*taken, strict=True)
+            )
             words = f"{images} local images" if images else "no images"
-            print(f"{rows:8} {seconds:8.2f} {megabytes:8.0f}   {words}", flush=True)
+            figures = f"{ours:8.2f} {memory:8.0f} {peers:8.2f} {theirs:8.0f}"
+            print(f"{rows:8} {figures}   {words}", flush=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ server are started once and serve all rounds, so that a process's CPU is its own
 
 from __future__ import annotations
 
+import heapq
 import json
 import os
 import subprocess
@@ -61,6 +62,8 @@ class Round:
     """One program's run, as the emulator saw it. Seconds; the peer knows no `late`."""
 
     busy: float
+    of_ideal: float
+    """Beside slots that take the next job at once, until none is left."""
     wall: float
     beyond: float
     """Wall beyond what the same service times need on slots that never wait."""
@@ -190,11 +193,14 @@ def _measured(
     servers: tuple[float, float],
     ledger: str | None,
 ) -> Round:
+    submissions = sorted(submissions, key=lambda one: str(one["started_at"]))
     ends = {one["request_id"]: _at(one["ended_at"]) for one in submissions}
     wall = max(ends.values()) - min(_at(one["sent_at"]) for one in submissions)
-    worked = sum(_at(one["ended_at"]) - _at(one["started_at"]) for one in submissions)
+    served = [_at(one["ended_at"]) - _at(one["started_at"]) for one in submissions]
+    worked = sum(served)
     return Round(
         busy=worked / (mix.slots * wall),
+        of_ideal=_never_waiting(served, mix.slots) / wall,
         wall=wall,
         beyond=wall - worked / mix.slots,
         calls_a_job=(state["calls"].get("status", 0) + state["calls"].get("stream", 0)) / mix.jobs,
@@ -205,6 +211,14 @@ def _measured(
         late=tuple(_late(ledger, ends)) if ledger else (),
         accepted=state["accepted"]["total"],
     )
+
+
+def _never_waiting(served: Sequence[float], slots: int) -> float:
+    """Seconds for jobs of this length, in this order, each begun as soon as a slot is free."""
+    free = [0.0] * slots
+    for seconds in served:
+        heapq.heappush(free, heapq.heappop(free) + seconds)
+    return max(free)
 
 
 def _late(ledger_url: str, ends: dict[str, float]) -> Iterator[float]:

@@ -3,7 +3,9 @@
 `python -m bench.slots [--pairs 3] [--mix 40x1 ...] [--options "--collect webhook"]` prints one
 table a mix, medians of interleaved pairs. Both archive to S3 (weed); reelbatch also keeps its
 ledger (SQLite), checks each video and writes its sidecar. Prefect's server serves all rounds and
-has a column of its own; the emulator's own CPU shows that it was not the bottleneck.
+has a column of its own, and so has the emulator (`python -m bench.emulator` shows what it can).
+*Of ideal* is beside slots that take the next job at once: where jobs differ, the last long ones
+leave slots that nobody can fill.
 """
 
 from __future__ import annotations
@@ -21,8 +23,14 @@ MIXES = {
     "400x5": Mix(jobs=2000, slots=400, seconds=5.0),
 }
 COLUMNS = (
-    *("wall s", "beyond s", "busy", "calls/job", "CPU s", "MB"),
+    *("wall s", "beyond s", "busy", "of ideal", "calls/job", "CPU s", "MB"),
     *("fal's CPU", "Prefect's", "late p50", "p95"),
+)
+
+
+MEDIANS = (
+    *("wall", "beyond", "busy", "of_ideal", "calls_a_job", "cpu", "megabytes"),
+    *("fal_cpu", "prefect_cpu"),
 )
 
 
@@ -33,9 +41,8 @@ def figures(rounds: Sequence[Round]) -> list[float]:
         return float(statistics.median(getattr(one, name) for one in rounds))
 
     late = sorted(seconds for one in rounds for seconds in one.late) or [float("nan")]
-    names = ("wall", "beyond", "busy", "calls_a_job", "cpu", "megabytes", "fal_cpu", "prefect_cpu")
     return [
-        *(median(name) for name in names),
+        *(median(name) for name in MEDIANS),
         late[len(late) // 2],
         late[int(0.95 * (len(late) - 1))],
     ]

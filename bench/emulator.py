@@ -62,9 +62,7 @@ def main() -> None:
         taken, whole = asyncio.run(ask(fal, asked.jobs))
         cpu = cpu_so_far(fal.child.process.pid) - before
     print(f"{mix}: {asked.jobs / taken:.0f} submissions a second; all at home after {whole:.1f} s")
-    print(
-        f"  (ideal {mix.ideal:.1f} s), {1000 * cpu / asked.jobs:.1f} ms of the emulator's CPU a job"
-    )
+    print(f"  (ideal {mix.ideal:.1f} s); {1000 * cpu / asked.jobs:.1f} ms of its own CPU a job")
 
 
 if __name__ == "__main__":
